@@ -1,0 +1,153 @@
+/*-------------------------------------------------------------------------
+ *
+ * claim.c
+ *	  Try-locks in a shared open-addressing table.
+ *
+ * A slot holds the key that is claimed, 0 if none, and who claimed it.  A key may only sit in the few
+ * slots that follow its hash; if they are all taken by others, the claim is refused, which is always
+ * allowed.  Taking is a compare-and-swap; only the owner frees.
+ *
+ * Two transactions could take the same key in two different slots if the first freed an earlier slot in
+ * between; so a key is looked for in all its slots after it was put in one, and withdrawn if another has
+ * it too.  Both may withdraw; that is a refusal, too.
+ *
+ * Claims are freed when the transaction has become visible or has gone (XACT_EVENT_COMMIT follows
+ * ProcArrayEndTransaction), so whoever gets the claim next sees what its last holder did.  A prepared
+ * transaction frees its claims when it is prepared; the unique index still makes later ones wait.
+ *
+ * IDENTIFICATION
+ *	  src/base/claim.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "port/atomics.h"
+#include "storage/ipc.h"
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
+#include "utils/memutils.h"
+
+#include "base/claim.h"
+
+#define CLAIM_SLOTS 16384 /* a power of two; 256 kB */
+#define CLAIM_PROBES 8
+
+typedef struct ClaimSlot
+{
+	pg_atomic_uint64 key;	/* 0: free */
+	pg_atomic_uint64 owner; /* pid of the claimant; meaningful to itself only */
+} ClaimSlot;
+
+static ClaimSlot *slots;
+
+/* Slots that this transaction holds. */
+static int *held;
+static int nheld;
+static int held_capacity;
+
+static bool holds_elsewhere(uint64 key, int mine);
+static void make_room(void);
+static void release_all(XactEvent event, void *arg);
+
+Size
+inn_claim_shmem_size(void)
+{
+	return MAXALIGN(sizeof(ClaimSlot) * CLAIM_SLOTS);
+}
+
+void
+inn_claim_shmem_init(void)
+{
+	bool found;
+
+	slots = ShmemInitStruct("inngest claims", inn_claim_shmem_size(), &found);
+	for (int i = 0; !found && i < CLAIM_SLOTS; i++)
+	{
+		pg_atomic_init_u64(&slots[i].key, 0);
+		pg_atomic_init_u64(&slots[i].owner, 0);
+	}
+}
+
+bool
+inn_claim_try(uint64 key)
+{
+	if (slots == NULL)
+		return true;
+	if (key == 0)
+		key = 1;
+
+	/* Room to remember it first: nothing may fail while a slot is ours and unknown. */
+	make_room();
+
+	for (int i = 0; i < CLAIM_PROBES; i++)
+	{
+		int slot = (key + i) % CLAIM_SLOTS;
+		uint64 expected = 0;
+
+		if (pg_atomic_read_u64(&slots[slot].key) == key)
+			return pg_atomic_read_u64(&slots[slot].owner) == (uint64) MyProcPid;
+		if (!pg_atomic_compare_exchange_u64(&slots[slot].key, &expected, key))
+			continue;
+
+		pg_atomic_write_u64(&slots[slot].owner, (uint64) MyProcPid);
+		pg_memory_barrier();
+		if (holds_elsewhere(key, slot))
+		{
+			pg_atomic_write_u64(&slots[slot].owner, 0);
+			pg_atomic_write_u64(&slots[slot].key, 0);
+			return false;
+		}
+		held[nheld++] = slot;
+		return true;
+	}
+	return false;
+}
+
+static bool
+holds_elsewhere(uint64 key, int mine)
+{
+	for (int i = 0; i < CLAIM_PROBES; i++)
+	{
+		int slot = (key + i) % CLAIM_SLOTS;
+
+		if (slot != mine && pg_atomic_read_u64(&slots[slot].key) == key)
+			return true;
+	}
+	return false;
+}
+
+/* Have room for one more held slot, and see to it that all are freed in time. */
+static void
+make_room(void)
+{
+	if (held == NULL)
+	{
+		held_capacity = 64;
+		held = MemoryContextAlloc(TopMemoryContext, held_capacity * sizeof(int));
+		RegisterXactCallback(release_all, NULL);
+	}
+	else if (nheld == held_capacity)
+	{
+		held = repalloc(held, 2 * held_capacity * sizeof(int));
+		held_capacity *= 2;
+	}
+}
+
+/* Transaction callback; must not fail. */
+static void
+release_all(XactEvent event, void *arg)
+{
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
+		return;
+
+	for (int i = 0; i < nheld; i++)
+	{
+		pg_atomic_write_u64(&slots[held[i]].owner, 0);
+		pg_memory_barrier();
+		pg_atomic_write_u64(&slots[held[i]].key, 0);
+	}
+	nheld = 0;
+}

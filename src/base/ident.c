@@ -1,0 +1,57 @@
+/*-------------------------------------------------------------------------
+ *
+ * ident.c
+ *	  Hashes as identifiers, by PostgreSQL's own code.
+ *
+ * IDENTIFICATION
+ *	  src/base/ident.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "common/cryptohash.h"
+#include "common/sha1.h"
+#include "common/sha2.h"
+
+#include "base/ident.h"
+
+void
+inn_uuid_v5(const char *prefix, const char *name, pg_uuid_t *out)
+{
+	/* 6ba7b812-9dad-11d1-80b4-00c04fd430c8, the namespace of OIDs in RFC 4122 */
+	static const char oid_namespace[16] = {0x6b,		(char) 0xa7, (char) 0xb8, 0x12,
+										   (char) 0x9d, (char) 0xad, 0x11,		  (char) 0xd1,
+										   (char) 0x80, (char) 0xb4, 0x00,		  (char) 0xc0,
+										   0x4f,		(char) 0xd4, 0x30,		  (char) 0xc8};
+	uint8 hash[SHA1_DIGEST_LENGTH];
+	pg_cryptohash_ctx *ctx = pg_cryptohash_create(PG_SHA1);
+
+	if (prefix == NULL)
+		prefix = "";
+	if (pg_cryptohash_init(ctx) < 0 ||
+		pg_cryptohash_update(ctx, (const uint8 *) oid_namespace, sizeof(oid_namespace)) < 0 ||
+		pg_cryptohash_update(ctx, (const uint8 *) prefix, strlen(prefix)) < 0 ||
+		pg_cryptohash_update(ctx, (const uint8 *) name, strlen(name)) < 0 ||
+		pg_cryptohash_final(ctx, hash, sizeof(hash)) < 0)
+		elog(ERROR, "could not compute SHA-1: %s", pg_cryptohash_error(ctx));
+	pg_cryptohash_free(ctx);
+
+	memcpy(out->data, hash, UUID_LEN);
+	out->data[6] = (out->data[6] & 0x0f) | 0x50;
+	out->data[8] = (out->data[8] & 0x3f) | 0x80;
+}
+
+void
+inn_idempotency_key(const char *event_id, pg_uuid_t *out)
+{
+	uint8 hash[PG_SHA256_DIGEST_LENGTH];
+	pg_cryptohash_ctx *ctx = pg_cryptohash_create(PG_SHA256);
+
+	if (pg_cryptohash_init(ctx) < 0 ||
+		pg_cryptohash_update(ctx, (const uint8 *) event_id, strlen(event_id)) < 0 ||
+		pg_cryptohash_final(ctx, hash, sizeof(hash)) < 0)
+		elog(ERROR, "could not compute SHA-256: %s", pg_cryptohash_error(ctx));
+	pg_cryptohash_free(ctx);
+	memcpy(out->data, hash, UUID_LEN);
+}

@@ -1,0 +1,22 @@
+/*-------------------------------------------------------------------------
+ *
+ * ident.h
+ *	  Identifiers that are computed from what they identify.
+ *
+ * IDENTIFICATION
+ *	  src/base/ident.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef INN_IDENT_H
+#define INN_IDENT_H
+
+#include "utils/uuid.h"
+
+/* Version 5 UUID in the OID namespace over prefix (may be NULL) followed by name. */
+extern void inn_uuid_v5(const char *prefix, const char *name, pg_uuid_t *out);
+
+/* The key under which an event id is remembered: the first 16 bytes of its SHA-256. */
+extern void inn_idempotency_key(const char *event_id, pg_uuid_t *out);
+
+#endif /* INN_IDENT_H */

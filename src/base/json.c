@@ -1,0 +1,226 @@
+/*-------------------------------------------------------------------------
+ *
+ * json.c
+ *	  Reading JSON text, and reading and writing jsonb by key.
+ *
+ * The parser is jsonb's input function, so that what is refused here and what
+ * is refused in SQL are the same.  It reports bad text by raising an error,
+ * which inn_json_parse() turns into a value without a subtransaction.  That is
+ * sound because the input function only computes: it reads no table, takes no
+ * lock and holds no buffer or file, so after the jump there is nothing but
+ * memory to give back.  A conversion from UTF-8, where one is needed, has
+ * finished its catalog lookups before it can find fault with the text.
+ *
+ * IDENTIFICATION
+ *	  src/base/json.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+#include "utils/memutils.h"
+#include "utils/numeric.h"
+
+#include "base/json.h"
+
+static Jsonb *parse(const char *text, size_t len);
+static bool is_fault_of_text(int sqlerrcode);
+static char *describe_fault(const ErrorData *fault);
+static bool equal_ci(const JsonbValue *key, const char *name, int len);
+
+bool
+inn_json_parse(const char *text, size_t len, Jsonb **out, char **error)
+{
+	MemoryContext context = CurrentMemoryContext;
+
+	*out = NULL;
+	*error = NULL;
+
+	if (len >= MaxAllocSize)
+	{
+		*error = pstrdup("The text is too long.");
+		return false;
+	}
+
+	/* finds an embedded NUL too, which would end the text for the parser */
+	if (!pg_verify_mbstr(PG_UTF8, text, (int) len, true))
+	{
+		*error = pstrdup("The text is not valid UTF-8.");
+		return false;
+	}
+
+	PG_TRY();
+	{
+		*out = parse(text, len);
+	}
+	PG_CATCH();
+	{
+		ErrorData *fault;
+
+		if (!is_fault_of_text(geterrcode()))
+			PG_RE_THROW();
+
+		MemoryContextSwitchTo(context);
+		fault = CopyErrorData();
+		FlushErrorState();
+		*error = describe_fault(fault);
+		FreeErrorData(fault);
+	}
+	PG_END_TRY();
+
+	return *error == NULL;
+}
+
+static Jsonb *
+parse(const char *text, size_t len)
+{
+	char *copy = pnstrdup(text, len);
+	char *converted;
+	Jsonb *result;
+
+	/* the same pointer if the database speaks UTF-8 or no language at all */
+	converted = (char *) pg_do_encoding_conversion((unsigned char *) copy, (int) len, PG_UTF8,
+												   GetDatabaseEncoding());
+
+	result = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(converted)));
+
+	if (converted != copy)
+		pfree(converted);
+	pfree(copy);
+	return result;
+}
+
+/*
+ * Bad text is a data exception; nesting and size are program limits; an escape
+ * that a database without an encoding cannot hold is a missing feature.  What
+ * else may happen, a cancelled query or lack of memory, has other classes.
+ */
+static bool
+is_fault_of_text(int sqlerrcode)
+{
+	int category = ERRCODE_TO_CATEGORY(sqlerrcode);
+
+	return category == ERRCODE_DATA_EXCEPTION || category == ERRCODE_PROGRAM_LIMIT_EXCEEDED ||
+		   sqlerrcode == ERRCODE_FEATURE_NOT_SUPPORTED;
+}
+
+/* Make one line of an error: its message and its detail. */
+static char *
+describe_fault(const ErrorData *fault)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	if (fault->message != NULL)
+		appendStringInfoString(&buf, fault->message);
+	if (buf.len > 0)
+		buf.data[0] = (char) pg_ascii_toupper((unsigned char) buf.data[0]);
+	if (fault->detail != NULL)
+		appendStringInfo(&buf, ": %s", fault->detail);
+	else
+		appendStringInfoChar(&buf, '.');
+
+	/* the detail quotes a token, which may be as long as the text */
+	if (buf.len > INN_JSON_FAULT_MAX_BYTES)
+	{
+		buf.len = pg_mbcliplen(buf.data, buf.len, INN_JSON_FAULT_MAX_BYTES);
+		buf.data[buf.len] = '\0';
+		appendStringInfoString(&buf, "...");
+	}
+
+	for (int i = 0; i < buf.len; i++)
+		if ((unsigned char) buf.data[i] < ' ' || buf.data[i] == 0x7F)
+			buf.data[i] = ' ';
+
+	return buf.data;
+}
+
+bool
+inn_json_find(JsonbContainer *object, const char *key, JsonbValue *out)
+{
+	if (!JsonContainerIsObject(object))
+		return false;
+	return getKeyJsonValueFromContainer(object, key, (int) strlen(key), out) != NULL;
+}
+
+bool
+inn_json_find_ci(JsonbContainer *object, const char *key, JsonbValue *out)
+{
+	JsonbIterator *it;
+	JsonbIteratorToken token;
+	int len = (int) strlen(key);
+	bool found = false;
+
+	if (!JsonContainerIsObject(object))
+		return false;
+	if (getKeyJsonValueFromContainer(object, key, len, out) != NULL)
+		return true;
+
+	it = JsonbIteratorInit(object);
+	while (!found && (token = JsonbIteratorNext(&it, out, true)) != WJB_DONE)
+	{
+		if (token != WJB_KEY || !equal_ci(out, key, len))
+			continue;
+		token = JsonbIteratorNext(&it, out, true);
+		Assert(token == WJB_VALUE);
+		found = true;
+	}
+	return found;
+}
+
+static bool
+equal_ci(const JsonbValue *key, const char *name, int len)
+{
+	if (key->val.string.len != len)
+		return false;
+	for (int i = 0; i < len; i++)
+		if (pg_ascii_tolower((unsigned char) key->val.string.val[i]) !=
+			pg_ascii_tolower((unsigned char) name[i]))
+			return false;
+	return true;
+}
+
+bool
+inn_json_is_integer(const JsonbValue *value, int64 *out)
+{
+	char *digits;
+	char *end;
+	long long number;
+	bool is_integer;
+
+	if (value->type != jbvNumeric)
+		return false;
+
+	/* without an exponent and without zeros behind the point; the conversions to int8 round */
+	digits = numeric_normalize(value->val.numeric);
+	errno = 0;
+	number = strtoll(digits, &end, 10);
+	is_integer = errno == 0 && end != digits && *end == '\0';
+	pfree(digits);
+
+	if (is_integer)
+		*out = number;
+	return is_integer;
+}
+
+char *
+inn_json_string(const JsonbValue *value)
+{
+	Assert(value->type == jbvString);
+	return pnstrdup(value->val.string.val, value->val.string.len);
+}
+
+Jsonb *
+inn_json_to_jsonb(const JsonbValue *value)
+{
+	return JsonbValueToJsonb(unconstify(JsonbValue *, value));
+}
+
+void
+inn_json_append_string(StringInfo buf, const char *s)
+{
+	escape_json(buf, s);
+}

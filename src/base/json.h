@@ -1,0 +1,60 @@
+/*-------------------------------------------------------------------------
+ *
+ * json.h
+ *	  Reading JSON text, and reading and writing jsonb by key.
+ *
+ * Nothing here copies a document to look into it: what is found points into
+ * the container it was found in and lives as long as that does.
+ *
+ * IDENTIFICATION
+ *	  src/base/json.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef INN_JSON_H
+#define INN_JSON_H
+
+#include "lib/stringinfo.h"
+#include "utils/jsonb.h"
+
+/* a sentence of inn_json_parse() is cut off after so many bytes */
+#define INN_JSON_FAULT_MAX_BYTES 300
+
+/*
+ * Read JSON text: bytes that claim to be UTF-8 and need no closing NUL.
+ *
+ * True with *out set (*error is NULL), or false with *error set (*out is NULL)
+ * to a sentence that says in one line what is wrong; it may quote the text.
+ * Bad input never raises an error: not invalid UTF-8, not nesting deeper than
+ * max_stack_depth allows, not a number or an escape that jsonb cannot hold.
+ * Anything that is not the text's fault, such as lack of memory, is raised.
+ *
+ * Results are made in the current memory context, and what the parser left
+ * behind stays there too, so call this in a context that is soon reset.
+ * Interrupts must not be held.  In a database whose encoding is not UTF-8 the
+ * text is converted, which needs a transaction.
+ */
+extern bool inn_json_parse(const char *text, size_t len, Jsonb **out, char **error);
+
+/* The value of a key.  False if there is none, or if this is not an object. */
+extern bool inn_json_find(JsonbContainer *object, const char *key, JsonbValue *out);
+
+/*
+ * The same with the case of ASCII letters ignored.  A key that is equal is
+ * preferred; of several that are not, the first in jsonb's order is taken.
+ */
+extern bool inn_json_find_ci(JsonbContainer *object, const char *key, JsonbValue *out);
+
+/* Is it a number with an integral value that fits?  1.0 and 1e3 are. */
+extern bool inn_json_is_integer(const JsonbValue *value, int64 *out);
+
+/* The text of a jbvString, palloc'ed, with a NUL. */
+extern char *inn_json_string(const JsonbValue *value);
+
+/* Any value as a document of its own, palloc'ed. */
+extern Jsonb *inn_json_to_jsonb(const JsonbValue *value);
+
+/* Append a text as a JSON string: quoted and escaped. */
+extern void inn_json_append_string(StringInfo buf, const char *s);
+
+#endif /* INN_JSON_H */

@@ -1,0 +1,65 @@
+/*
+ * What is registered: environments, apps, functions and their triggers.
+ *
+ * Rows here are few and change rarely.  Every backend caches what it looks up by event name
+ * (src/match/match.c); a change tells the others through the relation cache.
+ */
+CREATE TABLE inngest.environments (
+	id          uuid NOT NULL PRIMARY KEY,
+	name        text NOT NULL UNIQUE,
+	created_at  timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE inngest.environments IS 'a world of its own: apps, functions and events of one environment do not see another''s';
+
+INSERT INTO inngest.environments (id, name) VALUES ('00000000-0000-4000-b000-000000000000', 'default');
+
+CREATE TABLE inngest.apps (
+	id          uuid NOT NULL PRIMARY KEY,
+	env_id      uuid NOT NULL REFERENCES inngest.environments,
+	name        text NOT NULL,
+	created_at  timestamptz NOT NULL DEFAULT now(),
+	updated_at  timestamptz NOT NULL DEFAULT now(),
+	UNIQUE (env_id, name)
+);
+COMMENT ON TABLE inngest.apps IS 'a group of functions deployed together';
+COMMENT ON COLUMN inngest.apps.name IS 'the app id of the SDKs; app_id in the API';
+
+CREATE TABLE inngest.functions (
+	id            uuid NOT NULL PRIMARY KEY,
+	env_id        uuid NOT NULL REFERENCES inngest.environments,
+	app_id        uuid NOT NULL REFERENCES inngest.apps,
+	slug          text NOT NULL,
+	name          text NOT NULL,
+	runtime       text NOT NULL CHECK (runtime IN ('pull', 'http', 'sql')),
+	version       integer NOT NULL DEFAULT 1,
+	max_attempts  smallint NOT NULL CHECK (max_attempts BETWEEN 1 AND 21),
+	config        jsonb NOT NULL,
+	paused_at     timestamptz,
+	archived_at   timestamptz,
+	created_at    timestamptz NOT NULL DEFAULT now(),
+	updated_at    timestamptz NOT NULL DEFAULT now(),
+	UNIQUE (env_id, slug)
+);
+COMMENT ON TABLE inngest.functions IS 'what runs when an event arrives; kept when archived, because runs go on';
+COMMENT ON COLUMN inngest.functions.slug IS 'the id that users know; function_id in the API';
+COMMENT ON COLUMN inngest.functions.version IS 'grows with every change of the config';
+COMMENT ON COLUMN inngest.functions.max_attempts IS 'first attempt included: retries + 1';
+COMMENT ON COLUMN inngest.functions.config IS 'the config object as registered';
+COMMENT ON COLUMN inngest.functions.paused_at IS 'set: new events make skipped runs, waiting attempts wait';
+COMMENT ON COLUMN inngest.functions.archived_at IS 'set: deleted; triggers nothing any more';
+
+CREATE TABLE inngest.triggers (
+	function_id  uuid NOT NULL REFERENCES inngest.functions ON DELETE CASCADE,
+	position     smallint NOT NULL,
+	event_name   text NOT NULL,
+	PRIMARY KEY (function_id, position)
+);
+CREATE INDEX triggers_event_name ON inngest.triggers (event_name);
+COMMENT ON TABLE inngest.triggers IS 'which events start which function; only of functions that are not archived';
+COMMENT ON COLUMN inngest.triggers.event_name IS 'an exact name, or a prefix up to a / or . followed by *';
+
+-- The default environment comes with CREATE EXTENSION, so a dump must not bring it again.
+SELECT pg_catalog.pg_extension_config_dump('inngest.environments', 'WHERE id <> ''00000000-0000-4000-b000-000000000000''');
+SELECT pg_catalog.pg_extension_config_dump('inngest.apps', '');
+SELECT pg_catalog.pg_extension_config_dump('inngest.functions', '');
+SELECT pg_catalog.pg_extension_config_dump('inngest.triggers', '');

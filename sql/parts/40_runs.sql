@@ -1,0 +1,81 @@
+/*
+ * Runs: one execution of one function for one event.
+ *
+ * The row of a run is small and changes at most twice: when it starts and when it ends.  Payloads are
+ * elsewhere, in rows that are written once: the input is the event, the output belongs to the attempt
+ * that made it.  started_at is in no index, so the first change is a HOT update.
+ *
+ * The status that people see is not stored, it follows from the columns (inngest.run_status below).
+ */
+CREATE TYPE inngest.run_outcome AS ENUM ('COMPLETED', 'FAILED', 'CANCELLED', 'SKIPPED');
+COMMENT ON TYPE inngest.run_outcome IS 'how a run ended';
+
+CREATE TABLE inngest.function_runs (
+	id                inngest.ulid NOT NULL PRIMARY KEY,
+	function_id       uuid NOT NULL,
+	function_version  integer NOT NULL,
+	event_id          inngest.ulid NOT NULL,
+	outcome           inngest.run_outcome,
+	started_at        timestamptz,
+	ended_at          timestamptz,
+	CHECK ((outcome IS NULL) = (ended_at IS NULL))
+) PARTITION BY RANGE (id);
+CREATE INDEX function_runs_function ON inngest.function_runs (function_id, id);
+CREATE INDEX function_runs_event ON inngest.function_runs (event_id);
+CREATE INDEX function_runs_outcome ON inngest.function_runs (outcome, id);
+CREATE TABLE inngest.function_runs_default PARTITION OF inngest.function_runs DEFAULT WITH (fillfactor = 80);
+
+COMMENT ON TABLE inngest.function_runs IS 'one row per run; ended runs are kept for inngest.run_retention; read it through inngest.runs';
+COMMENT ON TABLE inngest.function_runs_default IS 'runs for whose time there is no dated partition';
+COMMENT ON COLUMN inngest.function_runs.id IS 'its time is when the run was created (queued_at)';
+COMMENT ON COLUMN inngest.function_runs.outcome IS 'null until the run has ended';
+COMMENT ON COLUMN inngest.function_runs.started_at IS 'when the first attempt was taken up';
+
+/*
+ * What became of each attempt: written once, when the attempt ends.  The output of a run is the output
+ * of its completed attempt, the error of a failed run that of its last.
+ */
+CREATE TABLE inngest.attempts (
+	run_id      inngest.ulid NOT NULL,
+	attempt     smallint NOT NULL,
+	status      text NOT NULL CHECK (status IN ('COMPLETED', 'FAILED', 'EXPIRED', 'CANCELLED')),
+	started_at  timestamptz NOT NULL,
+	ended_at    timestamptz NOT NULL,
+	retry_at    timestamptz,
+	output      jsonb,
+	error       jsonb,
+	PRIMARY KEY (run_id, attempt)
+) PARTITION BY RANGE (run_id);
+CREATE TABLE inngest.attempts_default PARTITION OF inngest.attempts DEFAULT;
+
+COMMENT ON TABLE inngest.attempts IS 'every finished attempt of a run, with its output or error';
+COMMENT ON TABLE inngest.attempts_default IS 'attempts of runs for whose time there is no dated partition';
+COMMENT ON COLUMN inngest.attempts.attempt IS 'counts from 0';
+COMMENT ON COLUMN inngest.attempts.status IS 'EXPIRED: the lease ran out before a report came';
+COMMENT ON COLUMN inngest.attempts.retry_at IS 'when the next attempt may start; null: there is none';
+
+/*
+ * One run per function and event id within 24 hours.  Only events with an id of the sender's need a row:
+ * internal ids are unique.
+ */
+CREATE TABLE inngest.idempotency_keys (
+	function_id  uuid NOT NULL,
+	key          uuid NOT NULL,
+	run_id       inngest.ulid NOT NULL,
+	expires_at   timestamptz NOT NULL,
+	PRIMARY KEY (function_id, key)
+);
+CREATE INDEX idempotency_keys_expires_at ON inngest.idempotency_keys (expires_at);
+COMMENT ON TABLE inngest.idempotency_keys IS 'which event ids have started a run of a function in the last 24 hours';
+COMMENT ON COLUMN inngest.idempotency_keys.key IS 'first 16 bytes of the SHA-256 of the event id';
+
+CREATE FUNCTION inngest.run_status(outcome inngest.run_outcome, started_at timestamptz) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$ SELECT CASE WHEN outcome IS NOT NULL THEN outcome::text WHEN started_at IS NULL THEN 'QUEUED' ELSE 'RUNNING' END $$;
+COMMENT ON FUNCTION inngest.run_status IS 'QUEUED, RUNNING, COMPLETED, FAILED, CANCELLED or SKIPPED';
+
+SELECT pg_catalog.pg_extension_config_dump('inngest.function_runs_default',
+	'UNION ALL SELECT id, function_id, function_version, event_id, outcome, started_at, ended_at FROM inngest.function_runs WHERE tableoid <> ''inngest.function_runs_default''::pg_catalog.regclass');
+SELECT pg_catalog.pg_extension_config_dump('inngest.attempts_default',
+	'UNION ALL SELECT run_id, attempt, status, started_at, ended_at, retry_at, output, error FROM inngest.attempts WHERE tableoid <> ''inngest.attempts_default''::pg_catalog.regclass');
+SELECT pg_catalog.pg_extension_config_dump('inngest.idempotency_keys', '');

@@ -1,0 +1,186 @@
+/*
+ * Partitions made ahead, retention that drops them.
+ *
+ * The scheduler calls inngest.maintain() and sleeps until the time it returns.  Each call makes at most
+ * one change to one table, in one short transaction, and gives up rather than make senders wait for a
+ * lock; it then asks to be called again.
+ *
+ * What may not be dropped (runs that have not ended, their events and attempts) moves to the default
+ * partition when its dated partition goes.  Default partitions are the only place where retention
+ * deletes rows, in small batches.
+ *
+ * Dated partitions are members of the extension, so that pg_dump leaves them out (30_events.sql) and
+ * DROP EXTENSION takes them along.
+ */
+CREATE FUNCTION inngest.partition_adopt(partition regclass) RETURNS void
+LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'inngest_partition_adopt';
+COMMENT ON FUNCTION inngest.partition_adopt IS 'internal: make a new partition a member of the extension';
+
+CREATE FUNCTION inngest.partition_release(partition regclass) RETURNS void
+LANGUAGE C STRICT AS 'MODULE_PATHNAME', 'inngest_partition_release';
+COMMENT ON FUNCTION inngest.partition_release IS 'internal: end the membership of a partition that is about to be dropped';
+
+CREATE VIEW inngest.partitions AS
+	SELECT parent.relname::text AS parent,
+		   part.relname::text AS partition,
+		   (bound[1]::inngest.ulid)::timestamptz AS lower,
+		   (bound[2]::inngest.ulid)::timestamptz AS upper
+	FROM pg_catalog.pg_inherits i
+	JOIN pg_catalog.pg_class parent ON parent.oid = i.inhparent
+	JOIN pg_catalog.pg_class part ON part.oid = i.inhrelid,
+	LATERAL pg_catalog.regexp_match(pg_catalog.pg_get_expr(part.relpartbound, part.oid), 'FROM \(''(\w{26})''\) TO \(''(\w{26})''\)') AS bound
+	WHERE parent.relnamespace = 'inngest'::regnamespace
+	  AND parent.relkind = 'p'
+	  AND bound IS NOT NULL;
+COMMENT ON VIEW inngest.partitions IS 'dated partitions and the time they cover';
+
+/* The first of up to two missing partitions ahead; true if one was made. */
+CREATE FUNCTION inngest.partition_make(parent text, width interval, move_limit integer) RETURNS boolean
+LANGUAGE plpgsql SET search_path TO pg_catalog, inngest, pg_temp
+AS $$
+DECLARE
+	horizon timestamptz;
+	today   timestamptz := date_trunc('day', now(), 'UTC');
+	lo      timestamptz;
+	hi      timestamptz;
+	part    text;
+	outlier bigint;
+BEGIN
+	SELECT max(p.upper) INTO horizon FROM inngest.partitions p WHERE p.parent = partition_make.parent;
+	lo := greatest(horizon, today);
+	IF lo > now() + width THEN
+		RETURN false;
+	END IF;
+
+	-- A range of which the default partition already holds too many rows to move stays there.
+	LOOP
+		hi := lo + width;
+		EXECUTE format('SELECT count(*) FROM (SELECT FROM inngest.%I WHERE %I >= $1 AND %2$I < $2 LIMIT $3) x',
+					   parent || '_default', CASE parent WHEN 'attempts' THEN 'run_id' ELSE 'id' END)
+			INTO outlier USING lo::inngest.ulid, hi::inngest.ulid, move_limit + 1;
+		EXIT WHEN outlier <= move_limit;
+		lo := lo + interval '1 day';
+		IF lo > now() + width THEN
+			RETURN false;
+		END IF;
+	END LOOP;
+
+	part := format('%s_%s', parent, to_char(lo AT TIME ZONE 'UTC', 'YYYYMMDD'));
+	EXECUTE format('CREATE TABLE inngest.%I (LIKE inngest.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES INCLUDING STORAGE INCLUDING COMPRESSION)%s',
+				   part, parent, CASE parent WHEN 'function_runs' THEN ' WITH (fillfactor = 80)' ELSE '' END);
+	EXECUTE format('COMMENT ON TABLE inngest.%I IS %L', part, format('inngest.%s from %s', parent, to_char(lo AT TIME ZONE 'UTC', 'YYYY-MM-DD')));
+	PERFORM inngest.partition_adopt(format('inngest.%I', part)::regclass);
+	IF outlier > 0 THEN
+		EXECUTE format('LOCK TABLE inngest.%I IN ACCESS EXCLUSIVE MODE', parent || '_default');
+		EXECUTE format('WITH moved AS (DELETE FROM inngest.%I WHERE %I >= $1 AND %2$I < $2 RETURNING *) INSERT INTO inngest.%I SELECT * FROM moved',
+					   parent || '_default', CASE parent WHEN 'attempts' THEN 'run_id' ELSE 'id' END, part)
+			USING lo::inngest.ulid, hi::inngest.ulid;
+	END IF;
+	EXECUTE format('ALTER TABLE inngest.%I ATTACH PARTITION inngest.%I FOR VALUES FROM (%L) TO (%L)',
+				   parent, part, lo::inngest.ulid, hi::inngest.ulid);
+	RETURN true;
+END
+$$;
+COMMENT ON FUNCTION inngest.partition_make IS 'internal: make the next missing partition, if one is due';
+
+/* Rows of a table that retention must not touch, as a condition on its alias r. */
+CREATE FUNCTION inngest.retained_rows(parent text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+	SELECT CASE parent
+		WHEN 'events' THEN 'EXISTS (SELECT FROM inngest.function_runs u WHERE u.outcome IS NULL AND u.event_id = r.id)'
+		WHEN 'function_runs' THEN 'r.outcome IS NULL'
+		WHEN 'attempts' THEN 'EXISTS (SELECT FROM inngest.function_runs u WHERE u.id = r.run_id AND u.outcome IS NULL)'
+	END
+$$;
+COMMENT ON FUNCTION inngest.retained_rows IS 'internal: which rows of a table retention keeps, as a condition';
+
+/* Drop the oldest partition whose time has passed; true if one was dropped. */
+CREATE FUNCTION inngest.partition_drop(parent text, keep interval, move_limit integer) RETURNS boolean
+LANGUAGE plpgsql SET search_path TO pg_catalog, inngest, pg_temp
+AS $$
+DECLARE
+	part text;
+	kept bigint;
+	rule text := inngest.retained_rows(parent);
+BEGIN
+	FOR part IN
+		SELECT p.partition FROM inngest.partitions p
+		WHERE p.parent = partition_drop.parent AND p.upper <= now() - keep
+		ORDER BY p.upper
+	LOOP
+		EXECUTE format('SELECT count(*) FROM (SELECT FROM inngest.%I r WHERE %s LIMIT $1) x', part, rule)
+			INTO kept USING move_limit + 1;
+		-- too many live rows to move while senders wait: they end, or move, later
+		CONTINUE WHEN kept > move_limit;
+		EXECUTE format('ALTER TABLE inngest.%I DETACH PARTITION inngest.%I', parent, part);
+		EXECUTE format('INSERT INTO inngest.%I SELECT r.* FROM inngest.%I r WHERE %s', parent, part, rule);
+		PERFORM inngest.partition_release(format('inngest.%I', part)::regclass);
+		EXECUTE format('DROP TABLE inngest.%I', part);
+		RETURN true;
+	END LOOP;
+	RETURN false;
+END
+$$;
+COMMENT ON FUNCTION inngest.partition_drop IS 'internal: drop the oldest partition that retention has reached';
+
+/* Delete a batch of what retention has reached in a default partition; true if the batch was full. */
+CREATE FUNCTION inngest.default_expire(parent text, keep interval, batch integer) RETURNS boolean
+LANGUAGE plpgsql SET search_path TO pg_catalog, inngest, pg_temp
+AS $$
+DECLARE
+	deleted bigint;
+	age text := CASE parent
+		WHEN 'events' THEN 'r.received_at < $1'
+		WHEN 'function_runs' THEN 'r.ended_at < $1'
+		WHEN 'attempts' THEN 'r.ended_at < $1'
+	END;
+BEGIN
+	EXECUTE format('DELETE FROM inngest.%I WHERE ctid = ANY (ARRAY(SELECT r.ctid FROM inngest.%1$I r WHERE %s AND NOT (%s) LIMIT $2))',
+				   parent || '_default', age, inngest.retained_rows(parent))
+		USING now() - keep, batch;
+	GET DIAGNOSTICS deleted = ROW_COUNT;
+	RETURN deleted = batch;
+END
+$$;
+COMMENT ON FUNCTION inngest.default_expire IS 'internal: delete a batch of expired rows from a default partition';
+
+CREATE FUNCTION inngest.maintain() RETURNS timestamptz
+LANGUAGE plpgsql SET search_path TO pg_catalog, inngest, pg_temp SET lock_timeout TO '100ms'
+AS $$
+DECLARE
+	move_limit CONSTANT integer := 10000;
+	batch      CONSTANT integer := 10000;
+	soon       timestamptz := now() + interval '1 minute';
+	next_at    timestamptz := now() + interval '1 hour';
+	parent     text;
+	width      interval;
+	keep       interval;
+BEGIN
+	FOR parent, width, keep IN
+		VALUES ('events', interval '1 day', current_setting('inngest.event_retention')::interval),
+			   ('function_runs', interval '5 days', current_setting('inngest.run_retention')::interval),
+			   ('attempts', interval '5 days', current_setting('inngest.run_retention')::interval)
+	LOOP
+		BEGIN
+			IF inngest.partition_make(parent, width, move_limit)
+				OR inngest.partition_drop(parent, keep, move_limit)
+				OR inngest.default_expire(parent, keep, batch)
+			THEN
+				RETURN now();
+			END IF;
+		EXCEPTION WHEN lock_not_available OR check_violation THEN
+			-- somebody is using the table, or put a row in the way: no hurry
+			next_at := soon;
+		END;
+	END LOOP;
+
+	DELETE FROM inngest.idempotency_keys k WHERE k.ctid = ANY (ARRAY(
+		SELECT i.ctid FROM inngest.idempotency_keys i WHERE i.expires_at <= now() LIMIT batch FOR UPDATE SKIP LOCKED));
+	IF FOUND THEN
+		RETURN soon;
+	END IF;
+	RETURN next_at;
+END
+$$;
+COMMENT ON FUNCTION inngest.maintain IS 'make the partitions that are due and drop those that retention has reached; returns when to call it again';

@@ -1,0 +1,22 @@
+/*
+ * For people.
+ */
+CREATE VIEW inngest.runs AS
+	SELECT r.id, f.slug AS function_id, a.name AS app_id, r.event_id,
+		   inngest.run_status(r.outcome, r.started_at) AS status,
+		   inngest.ulid_timestamp(r.id) AS queued_at, r.started_at, r.ended_at
+	FROM inngest.function_runs r
+	JOIN inngest.functions f ON f.id = r.function_id
+	JOIN inngest.apps a ON a.id = f.app_id;
+COMMENT ON VIEW inngest.runs IS 'runs with their status and the names of their function and app';
+
+CREATE VIEW inngest.queue_depth AS
+	SELECT f.slug AS function_id,
+		   count(q.run_at) FILTER (WHERE q.run_at <= now()) AS ready,
+		   count(q.run_at) FILTER (WHERE q.run_at > now()) AS scheduled,
+		   (SELECT count(*) FROM inngest.leases l WHERE l.function_id = f.id) AS leased,
+		   min(q.run_at) AS oldest
+	FROM inngest.functions f
+	LEFT JOIN inngest.queue q ON q.function_id = f.id
+	GROUP BY f.id, f.slug;
+COMMENT ON VIEW inngest.queue_depth IS 'per function: attempts that wait, wait for a time, or are being made';

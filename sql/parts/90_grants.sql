@@ -1,0 +1,59 @@
+/*
+ * Who may do what.  Everything belongs to the engine; nobody else gets anything but what is written here.
+ */
+DO $$
+DECLARE
+	object record;
+BEGIN
+	FOR object IN
+		SELECT format('ALTER %s %s OWNER TO inngest_engine', CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.oid::regclass) AS change
+		FROM pg_class c
+		WHERE c.relnamespace = 'inngest'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'S')
+		  -- a sequence that belongs to a column follows its table
+		  AND NOT (c.relkind = 'S' AND EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'a'))
+		UNION ALL
+		SELECT format('ALTER FUNCTION %s OWNER TO inngest_engine', p.oid::regprocedure)
+		FROM pg_proc p
+		WHERE p.pronamespace = 'inngest'::regnamespace AND p.prokind = 'f'
+		UNION ALL
+		-- what makes a ULID a value like any other may be used by everybody
+		SELECT format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', p.oid::regprocedure)
+		FROM pg_proc p
+		WHERE p.pronamespace = 'inngest'::regnamespace AND p.prokind = 'f' AND p.proname NOT LIKE 'ulid\_%'
+	LOOP
+		EXECUTE object.change;
+	END LOOP;
+END
+$$;
+
+GRANT EXECUTE ON FUNCTION
+	inngest.send_event(text, jsonb, text, timestamptz, jsonb),
+	inngest.send_events(jsonb)
+TO inngest_sender;
+
+GRANT SELECT ON
+	inngest.environments, inngest.apps, inngest.functions, inngest.triggers, inngest.events, inngest.function_runs, inngest.attempts,
+	inngest.idempotency_keys, inngest.queue, inngest.leases, inngest.redis_outbox,
+	inngest.runs, inngest.queue_depth, inngest.partitions
+TO inngest_reader;
+GRANT EXECUTE ON FUNCTION
+	inngest.version(), inngest.library_version(), inngest.counters(), inngest.redis_status(), inngest.run_status(inngest.run_outcome, timestamptz),
+	inngest.event_json(inngest.events), inngest.run_detail_json(inngest.ulid), inngest.run_json(inngest.function_runs),
+	inngest.function_json(inngest.functions), inngest.iso_time(timestamptz)
+TO inngest_reader;
+GRANT EXECUTE ON FUNCTION inngest.version(), inngest.library_version() TO inngest_sender;
+GRANT EXECUTE ON FUNCTION inngest.generate_ulid(), inngest.duration(text) TO inngest_sender, inngest_reader;
+
+GRANT EXECUTE ON FUNCTION
+	inngest.register_function(jsonb), inngest.delete_function(text), inngest.pause_function(text), inngest.resume_function(text),
+	inngest.cancel_run(inngest.ulid),
+	inngest.lease_runs(text[], integer, interval, inngest.ulid[]), inngest.extend_lease(inngest.ulid, inngest.ulid, interval),
+	inngest.complete_run(inngest.ulid, inngest.ulid, jsonb), inngest.fail_run(inngest.ulid, inngest.ulid, jsonb, boolean),
+	inngest.maintain()
+TO inngest_admin;
+
+CREATE FUNCTION inngest.installed() RETURNS void
+LANGUAGE C AS 'MODULE_PATHNAME', 'inngest_installed';
+COMMENT ON FUNCTION inngest.installed IS 'internal: the last word of CREATE EXTENSION';
+REVOKE ALL ON FUNCTION inngest.installed() FROM PUBLIC;
+SELECT inngest.installed();

@@ -1,0 +1,282 @@
+/*-------------------------------------------------------------------------
+ *
+ * flow.c
+ *	  The options of a function that limit, delay, gather or cancel its runs.
+ *
+ * Most options are an object of scalar members, so a table says what is to be
+ * known of them.  Concurrency alone comes in several shapes.
+ *
+ * Expressions are taken for any text: what they mean is judged by whoever
+ * can evaluate them.
+ *
+ * IDENTIFICATION
+ *	  src/ingest/flow.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+
+#include "base/json.h"
+#include "ingest/flow.h"
+
+#define CANCEL_MAX 5
+#define STEP_CONCURRENCY_MAX 2
+#define FN_CONCURRENCY_MAX 1
+#define EVENT_NAME_MAX_CHARS 255
+#define DEBOUNCE_PERIOD_MAX (7 * USECS_PER_DAY)
+#define RATE_LIMIT_PERIOD_MAX USECS_PER_DAY
+
+#define REQUIRED true
+#define OPTIONAL false
+
+/* Members of an option: key, type, required or not, least and greatest. */
+
+static const InnField throttle[] = {
+	{"limit", INN_FIELD_INTEGER, REQUIRED, 0, PG_INT32_MAX},
+	{"period", INN_FIELD_DURATION, REQUIRED, USECS_PER_SEC},
+	{"burst", INN_FIELD_INTEGER, OPTIONAL, 0, PG_INT32_MAX},
+	{"key", INN_FIELD_TEXT},
+};
+
+static const InnField rate_limit[] = {
+	{"limit", INN_FIELD_INTEGER, REQUIRED, 1, PG_INT32_MAX},
+	{"period", INN_FIELD_DURATION, REQUIRED, 1, RATE_LIMIT_PERIOD_MAX},
+	{"key", INN_FIELD_TEXT},
+};
+
+static const InnField debounce[] = {
+	{"period", INN_FIELD_DURATION, REQUIRED, USECS_PER_SEC, DEBOUNCE_PERIOD_MAX},
+	{"timeout", INN_FIELD_DURATION, OPTIONAL, 1},
+	{"key", INN_FIELD_TEXT},
+};
+
+static const InnField batch_events[] = {
+	{"maxSize", INN_FIELD_INTEGER, REQUIRED, 2, PG_INT32_MAX},
+	{"timeout", INN_FIELD_DURATION, OPTIONAL, USECS_PER_SEC},
+	{"key", INN_FIELD_TEXT},
+	{"if", INN_FIELD_TEXT},
+};
+
+static const InnField priority[] = {
+	{"run", INN_FIELD_TEXT, REQUIRED},
+};
+
+static const InnField timeouts[] = {
+	{"start", INN_FIELD_DURATION, OPTIONAL, 1},
+	{"finish", INN_FIELD_DURATION, OPTIONAL, 1},
+};
+
+static const char *const singleton_modes[] = {"skip", "cancel", NULL};
+
+static const InnField singleton[] = {
+	{"mode", INN_FIELD_CHOICE, REQUIRED, .choices = singleton_modes},
+	{"key", INN_FIELD_TEXT},
+};
+
+/* one entry of the array "cancel" */
+static const InnField cancel[] = {
+	{"event", INN_FIELD_TEXT, REQUIRED, 1, EVENT_NAME_MAX_CHARS},
+	{"if", INN_FIELD_TEXT},
+	{"timeout", INN_FIELD_DEADLINE},
+};
+
+/* The options that are an object each. */
+static const struct
+{
+	const char *key;
+	const char *subject; /* of a sentence, with its verb */
+	const InnField *fields;
+	int nfields;
+} objects[] = {
+	{"throttle", "Throttling is", throttle, lengthof(throttle)},
+	{"rateLimit", "Rate limiting is", rate_limit, lengthof(rate_limit)},
+	{"debounce", "Debouncing is", debounce, lengthof(debounce)},
+	{"batchEvents", "Batching of events is", batch_events, lengthof(batch_events)},
+	{"priority", "Priority is", priority, lengthof(priority)},
+	{"timeouts", "A timeout of runs is", timeouts, lengthof(timeouts)},
+	{"singleton", "Singleton mode is", singleton, lengthof(singleton)},
+};
+
+static const InnField idempotency = {"idempotency", INN_FIELD_TEXT};
+
+/* A batch may not be combined with these. */
+static const char *const batch_excludes[] = {"cancel", "debounce", "singleton", "priority"};
+
+/* 0 or absent: no limit */
+static const InnField step_limit = {"limit", INN_FIELD_INTEGER, OPTIONAL, 0, PG_INT32_MAX};
+static const InnField fn_limit = {"limit", INN_FIELD_INTEGER, REQUIRED, 1, PG_INT32_MAX};
+static const InnField limit_key = {"key", INN_FIELD_TEXT};
+static const char *const limit_scopes[] = {"fn", "env", "account", NULL};
+static const InnField limit_scope = {"scope", INN_FIELD_CHOICE, .choices = limit_scopes};
+
+static void judge_objects(const InnPlace *config);
+static void judge_cancel(const InnPlace *config);
+static void judge_idempotency(const InnPlace *config);
+static void judge_combinations(const InnPlace *config);
+static void judge_concurrency(const InnPlace *config);
+static bool judge_concurrency_number(const InnPlace *config, const JsonbValue *value);
+static bool judge_concurrency_object(const InnPlace *config, const JsonbValue *value);
+static bool judge_limits(const InnPlace *place, const char *key, int max, const InnField *limit);
+static bool judge_limit(const InnPlace *place, const InnField *limit);
+static void refuse(const InnPlace *config, const char *key, const char *subject);
+
+void
+inn_flow_judge(const InnPlace *config)
+{
+	judge_concurrency(config);
+	judge_objects(config);
+	judge_idempotency(config);
+	judge_cancel(config);
+	judge_combinations(config);
+}
+
+static void
+judge_objects(const InnPlace *config)
+{
+	for (int i = 0; i < (int) lengthof(objects); i++)
+	{
+		JsonbValue value;
+		InnPlace option;
+
+		if (!inn_place_get(config, objects[i].key, &value))
+			continue;
+		if (inn_place_open(config, objects[i].key, &value, &option))
+			inn_place_judge(&option, objects[i].fields, objects[i].nfields);
+		refuse(config, objects[i].key, objects[i].subject);
+	}
+}
+
+static void
+judge_idempotency(const InnPlace *config)
+{
+	if (inn_place_text(config, &idempotency) != NULL)
+		refuse(config, idempotency.key, "An idempotency expression is");
+}
+
+static void
+judge_cancel(const InnPlace *config)
+{
+	int count;
+	JsonbValue *entries = inn_place_elements(config, "cancel", CANCEL_MAX, &count);
+	JsonbValue unused;
+
+	for (int i = 0; i < count; i++)
+	{
+		InnPlace entry;
+
+		if (inn_place_open(config, psprintf("cancel[%d]", i), &entries[i], &entry))
+			inn_place_judge(&entry, cancel, lengthof(cancel));
+	}
+	if (inn_place_get(config, "cancel", &unused))
+		refuse(config, "cancel", "Cancelling by an event is");
+}
+
+static void
+judge_combinations(const InnPlace *config)
+{
+	JsonbValue unused;
+
+	if (!inn_place_get(config, "batchEvents", &unused))
+		return;
+	for (int i = 0; i < (int) lengthof(batch_excludes); i++)
+	{
+		if (inn_place_get(config, batch_excludes[i], &unused))
+			inn_place_fault(config, batch_excludes[i], INN_FAULT_INVALID,
+							"Cannot be combined with batchEvents.");
+	}
+}
+
+/* A number, a limit, an array of limits, or {"fn": [limit], "step": [limit ...]}. */
+static void
+judge_concurrency(const InnPlace *config)
+{
+	const char *key = "concurrency";
+	JsonbValue value;
+	bool has_effect;
+
+	if (!inn_place_get(config, key, &value))
+		return;
+
+	if (value.type != jbvBinary)
+		has_effect = judge_concurrency_number(config, &value);
+	else if (JsonContainerIsArray(value.val.binary.data))
+		has_effect = judge_limits(config, key, STEP_CONCURRENCY_MAX, &step_limit);
+	else
+		has_effect = judge_concurrency_object(config, &value);
+
+	if (has_effect)
+		refuse(config, key, "Limiting concurrency is");
+}
+
+/* All functions that judge limits tell whether there is one that has an effect. */
+static bool
+judge_concurrency_number(const InnPlace *config, const JsonbValue *value)
+{
+	int64 limit;
+
+	if (inn_json_is_integer(value, &limit) && limit >= 0 && limit <= PG_INT32_MAX)
+		return limit > 0;
+
+	inn_place_fault(config, "concurrency", INN_FAULT_INVALID,
+					"Must be an integer from 0 to %d, an object or an array of objects.",
+					PG_INT32_MAX);
+	return false;
+}
+
+static bool
+judge_concurrency_object(const InnPlace *config, const JsonbValue *value)
+{
+	InnPlace place;
+	JsonbValue unused;
+	bool has_effect;
+
+	if (!inn_place_open(config, "concurrency", value, &place))
+		return false;
+	if (!inn_json_find_ci(place.object, "fn", &unused) &&
+		!inn_json_find_ci(place.object, "step", &unused))
+		return judge_limit(&place, &step_limit);
+
+	has_effect = judge_limits(&place, "fn", FN_CONCURRENCY_MAX, &fn_limit);
+	has_effect |= judge_limits(&place, "step", STEP_CONCURRENCY_MAX, &step_limit);
+	return has_effect;
+}
+
+static bool
+judge_limits(const InnPlace *place, const char *key, int max, const InnField *limit)
+{
+	int count;
+	JsonbValue *entries = inn_place_elements(place, key, max, &count);
+	bool has_effect = false;
+
+	for (int i = 0; i < count; i++)
+	{
+		InnPlace entry;
+
+		if (inn_place_open(place, psprintf("%s[%d]", key, i), &entries[i], &entry))
+			has_effect |= judge_limit(&entry, limit);
+	}
+	return has_effect;
+}
+
+static bool
+judge_limit(const InnPlace *place, const InnField *limit)
+{
+	const char *scope = inn_place_choice(place, &limit_scope);
+	const char *key = inn_place_text(place, &limit_key);
+	int64 number;
+
+	/* a scope that other functions share is meant for a key that they share */
+	if (scope != NULL && strcmp(scope, "fn") != 0 && key == NULL)
+		inn_place_fault(place, limit_key.key, INN_FAULT_INVALID, "Required with the scope \"%s\".",
+						scope);
+
+	return inn_place_integer(place, limit, &number) && number > 0;
+}
+
+static void
+refuse(const InnPlace *config, const char *key, const char *subject)
+{
+	inn_place_fault(config, key, INN_FAULT_UNSUPPORTED, "%s not supported yet.", subject);
+}

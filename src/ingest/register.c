@@ -1,0 +1,422 @@
+/*-------------------------------------------------------------------------
+ *
+ * register.c
+ *	  Definitions of functions: judged as a whole, then stored.
+ *
+ * A config is what an Inngest SDK says of one function, and "runtime", which
+ * says who executes it.  All of it is judged, also what this version does not
+ * act upon, so that a config that was accepted once stays acceptable when
+ * that changes.  What would have to be acted upon and cannot be is refused:
+ * a limit that is not enforced is worse than none.
+ *
+ * Nothing is stored unless everything is right.
+ *
+ * IDENTIFICATION
+ *	  src/ingest/register.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "mb/pg_wchar.h"
+
+#include "base/cron.h"
+#include "base/errors.h"
+#include "base/when.h"
+#include "ingest/flow.h"
+#include "ingest/register.h"
+
+#define RUNTIME_HTTP "http"
+
+#define NAME_MAX_CHARS 255
+
+/* the key of a step is quoted in paths up to so many bytes */
+#define STEP_KEY_MAX_BYTES 64
+
+typedef struct InnTrigger
+{
+	const char *event;
+	const char *expression;
+	const char *cron;
+} InnTrigger;
+
+static void judge_identity(const InnPlace *config, InnDefinition *definition);
+static char *judge_slug(const InnPlace *config);
+static const char *judge_runtime(const InnPlace *config);
+static bool judge_steps(const InnPlace *config, bool is_called, int64 *retries);
+static bool judge_step(const InnPlace *step, bool is_called, int64 *retries);
+static void judge_step_runtime(const InnPlace *step, bool is_required);
+static bool is_callable_url(const char *url);
+static int judge_retries(const InnPlace *config, bool is_called);
+static void judge_triggers(const InnPlace *config, InnDefinition *definition);
+static InnTrigger judge_trigger(const InnPlace *place);
+static void judge_event_name(const InnPlace *place, const char *name);
+static void judge_jitter(const InnPlace *place);
+static void judge_cron(const InnPlace *place, const char *cron);
+static bool is_same_trigger(const InnTrigger *a, const InnTrigger *b);
+static bool is_same_text(const char *a, const char *b);
+static void throw_faults(const InnFaults *faults) pg_attribute_noreturn();
+
+static const InnField slug_field = {"id", INN_FIELD_TEXT, true};
+static const InnField name_field = {"name", INN_FIELD_TEXT, false, 1, NAME_MAX_CHARS};
+static const InnField app_field = {"app_id", INN_FIELD_TEXT, false, 1, NAME_MAX_CHARS};
+
+static const char *const runtimes[] = {INN_RUNTIME_PULL, RUNTIME_HTTP, "sql", NULL};
+static const InnField runtime_field = {"runtime", INN_FIELD_CHOICE, .choices = runtimes};
+
+/* more than INN_MAX_RETRIES is no fault: it means as many as there can be */
+static const InnField retries_field = {"retries", INN_FIELD_INTEGER};
+static const InnField attempts_field = {"attempts", INN_FIELD_INTEGER};
+
+static const InnField step_fields[] = {
+	{"id", INN_FIELD_TEXT},
+	{"name", INN_FIELD_TEXT},
+};
+static const char *const step_types[] = {"http", "ws", NULL};
+static const InnField step_type_field = {"type", INN_FIELD_CHOICE, true, .choices = step_types};
+static const InnField step_url_field = {"url", INN_FIELD_TEXT, true};
+
+static const InnField event_field = {"event", INN_FIELD_TEXT, false, 1, NAME_MAX_CHARS};
+static const InnField expression_field = {"expression", INN_FIELD_TEXT};
+static const InnField cron_field = {"cron", INN_FIELD_TEXT, false, 1, NAME_MAX_CHARS};
+static const InnField jitter_field = {"jitter", INN_FIELD_DURATION, false, USECS_PER_SEC,
+									  5 * USECS_PER_MINUTE};
+
+InnPut
+inn_register(Jsonb *config, InnFunction *function)
+{
+	InnDefinition definition;
+	InnFaults faults = {0};
+	InnPut put;
+	pg_uuid_t id;
+
+	if (!inn_definition_judge(config, &definition, &faults))
+		throw_faults(&faults);
+
+	put = inn_functions_put(&definition, &id);
+	if (!inn_functions_by_id(&id, function))
+		elog(ERROR, "function \"%s\" is gone", definition.slug);
+	return put;
+}
+
+static void
+throw_faults(const InnFaults *faults)
+{
+	bool is_unsupported = !faults->has_invalid;
+
+	ereport(ERROR,
+			errcode(is_unsupported ? ERRCODE_FEATURE_NOT_SUPPORTED : ERRCODE_INN_FUNCTION_INVALID),
+			is_unsupported ? errmsg("function configuration is not supported yet")
+						   : errmsg("function configuration is invalid"),
+			errdetail_internal("%s", inn_faults_to_detail(faults)));
+}
+
+bool
+inn_definition_judge(Jsonb *config, InnDefinition *definition, InnFaults *faults)
+{
+	InnPlace place = {.object = &config->root, .path = "", .faults = faults};
+
+	Assert(faults->count == 0);
+
+	memset(definition, 0, sizeof(*definition));
+	definition->config = config;
+
+	if (!JsonContainerIsObject(&config->root))
+	{
+		inn_place_fault(&place, NULL, INN_FAULT_INVALID, "Must be an object.");
+		return false;
+	}
+	if (VARSIZE(config) > INN_CONFIG_MAX_BYTES)
+	{
+		inn_place_fault(&place, NULL, INN_FAULT_INVALID, "Must not be larger than %d kB.",
+						INN_CONFIG_MAX_BYTES / 1024);
+		return false;
+	}
+
+	judge_identity(&place, definition);
+	definition->runtime = judge_runtime(&place);
+	definition->max_attempts =
+		1 + judge_retries(&place, definition->runtime != NULL &&
+									  strcmp(definition->runtime, RUNTIME_HTTP) == 0);
+	judge_triggers(&place, definition);
+	inn_flow_judge(&place);
+
+	return faults->count == 0;
+}
+
+static void
+judge_identity(const InnPlace *config, InnDefinition *definition)
+{
+	definition->slug = judge_slug(config);
+
+	/* SDKs always send a name; a config written by hand may do without */
+	definition->name = inn_place_text(config, &name_field);
+	if (definition->name == NULL)
+		definition->name = definition->slug;
+
+	definition->app = inn_place_text(config, &app_field);
+	if (definition->app == NULL)
+		definition->app = INN_DEFAULT_APP;
+}
+
+/* An id is a part of URLs and of Redis keys, so it has only what needs no escaping there. */
+static char *
+judge_slug(const InnPlace *config)
+{
+	static const char allowed[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.:";
+	char *slug = inn_place_text(config, &slug_field);
+
+	if (slug == NULL)
+		return NULL;
+	if (strlen(slug) > INN_FUNCTION_ID_MAX_BYTES || slug[strspn(slug, allowed)] != '\0' ||
+		strchr("-.:", slug[0]) != NULL)
+	{
+		inn_place_fault(config, slug_field.key, INN_FAULT_INVALID,
+						"Must be 1 to %d letters, digits, \"_\", \"-\", \".\" or \":\" of ASCII, "
+						"and begin with a letter, a digit or \"_\".",
+						INN_FUNCTION_ID_MAX_BYTES);
+		return NULL;
+	}
+	return slug;
+}
+
+/* NULL if it is none. */
+static const char *
+judge_runtime(const InnPlace *config)
+{
+	JsonbValue unused;
+	const char *runtime;
+	const char *cause = runtime_field.key;
+
+	if (inn_place_get(config, runtime_field.key, &unused))
+		runtime = inn_place_choice(config, &runtime_field);
+	else if (inn_place_get(config, "steps", &unused))
+	{
+		/* only SDKs send steps, to say where they want to be called */
+		runtime = RUNTIME_HTTP;
+		cause = "steps";
+	}
+	else
+		runtime = INN_RUNTIME_PULL;
+
+	if (runtime != NULL && strcmp(runtime, INN_RUNTIME_PULL) != 0)
+		inn_place_fault(config, cause, INN_FAULT_UNSUPPORTED,
+						"The runtime \"%s\" is not supported yet; \"%s\" is.", runtime,
+						INN_RUNTIME_PULL);
+	return runtime;
+}
+
+/* The number of the step goes before that of the function. */
+static int
+judge_retries(const InnPlace *config, bool is_called)
+{
+	int64 retries;
+	int64 step_retries;
+
+	if (!inn_place_integer(config, &retries_field, &retries))
+		retries = INN_DEFAULT_RETRIES;
+	if (judge_steps(config, is_called, &step_retries))
+		retries = step_retries;
+	return (int) Min(retries, INN_MAX_RETRIES);
+}
+
+/* Functions that judge steps tell whether there is a number of retries. */
+static bool
+judge_steps(const InnPlace *config, bool is_called, int64 *retries)
+{
+	InnPlace steps;
+	InnPlace step;
+	JsonbValue value;
+	JsonbIterator *it;
+	char *key;
+
+	if (!inn_place_get(config, "steps", &value))
+	{
+		if (is_called)
+			inn_place_fault(config, "steps", INN_FAULT_INVALID,
+							"Required with the runtime \"http\".");
+		return false;
+	}
+	if (!inn_place_open(config, "steps", &value, &steps))
+		return false;
+	if (JsonContainerSize(steps.object) != 1)
+	{
+		inn_place_fault(config, "steps", INN_FAULT_INVALID, "Must have exactly one step.");
+		return false;
+	}
+
+	it = JsonbIteratorInit(steps.object);
+	(void) JsonbIteratorNext(&it, &value, true); /* WJB_BEGIN_OBJECT */
+	(void) JsonbIteratorNext(&it, &value, true); /* WJB_KEY */
+	key = pnstrdup(value.val.string.val,
+				   pg_mbcliplen(value.val.string.val, value.val.string.len, STEP_KEY_MAX_BYTES));
+	(void) JsonbIteratorNext(&it, &value, true); /* WJB_VALUE */
+
+	return inn_place_open(&steps, key, &value, &step) && judge_step(&step, is_called, retries);
+}
+
+static bool
+judge_step(const InnPlace *step, bool is_called, int64 *retries)
+{
+	InnPlace place;
+
+	inn_place_judge(step, step_fields, lengthof(step_fields));
+	judge_step_runtime(step, is_called);
+	return inn_place_enter(step, retries_field.key, &place) &&
+		   inn_place_integer(&place, &attempts_field, retries);
+}
+
+static void
+judge_step_runtime(const InnPlace *step, bool is_required)
+{
+	InnPlace runtime;
+	JsonbValue value;
+	const char *url;
+
+	if (!inn_place_get(step, "runtime", &value))
+	{
+		if (is_required)
+			inn_place_fault(step, "runtime", INN_FAULT_INVALID, "Required.");
+		return;
+	}
+	if (!inn_place_open(step, "runtime", &value, &runtime))
+		return;
+
+	(void) inn_place_choice(&runtime, &step_type_field);
+	url = inn_place_text(&runtime, &step_url_field);
+	if (url != NULL && !is_callable_url(url))
+		inn_place_fault(&runtime, step_url_field.key, INN_FAULT_INVALID,
+						"Must be a URL that begins with http://, https://, ws:// or wss://.");
+}
+
+/* scheme "://" and something that can be a host */
+static bool
+is_callable_url(const char *url)
+{
+	static const char *const schemes[] = {"http://", "https://", "ws://", "wss://"};
+
+	for (int i = 0; i < (int) lengthof(schemes); i++)
+	{
+		size_t len = strlen(schemes[i]);
+
+		if (pg_strncasecmp(url, schemes[i], len) == 0)
+			return url[len] != '\0' && strchr("/?#:", url[len]) == NULL;
+	}
+	return false;
+}
+
+/* A function without triggers is legal: it can be invoked. */
+static void
+judge_triggers(const InnPlace *config, InnDefinition *definition)
+{
+	int count;
+	JsonbValue *values = inn_place_elements(config, "triggers", INN_FUNCTION_MAX_TRIGGERS, &count);
+	InnTrigger triggers[INN_FUNCTION_MAX_TRIGGERS] = {0};
+
+	definition->triggers = palloc(Max(count, 1) * sizeof(char *));
+	for (int i = 0; i < count; i++)
+	{
+		char *key = psprintf("triggers[%d]", i);
+		InnPlace place;
+
+		if (!inn_place_open(config, key, &values[i], &place))
+			continue;
+		triggers[i] = judge_trigger(&place);
+		if (triggers[i].event != NULL)
+			definition->triggers[definition->ntriggers++] = triggers[i].event;
+
+		for (int j = 0; j < i; j++)
+		{
+			if (is_same_trigger(&triggers[i], &triggers[j]))
+			{
+				inn_place_fault(config, key, INN_FAULT_INVALID, "Is the same as triggers[%d].", j);
+				break;
+			}
+		}
+	}
+}
+
+static InnTrigger
+judge_trigger(const InnPlace *place)
+{
+	InnTrigger trigger = {
+		.event = inn_place_text(place, &event_field),
+		.expression = inn_place_text(place, &expression_field),
+		.cron = inn_place_text(place, &cron_field),
+	};
+	JsonbValue unused;
+	bool has_event = inn_place_get(place, event_field.key, &unused);
+	bool has_cron = inn_place_get(place, cron_field.key, &unused);
+
+	judge_jitter(place);
+	if (has_event == has_cron)
+		inn_place_fault(place, NULL, INN_FAULT_INVALID,
+						has_event ? "Must not have both an event and a cron."
+								  : "Must have an event or a cron.");
+	if (trigger.event != NULL)
+		judge_event_name(place, trigger.event);
+	if (trigger.expression != NULL)
+		inn_place_fault(place, expression_field.key, INN_FAULT_UNSUPPORTED,
+						"Expressions of triggers are not supported yet.");
+	if (trigger.cron != NULL)
+		judge_cron(place, trigger.cron);
+	return trigger;
+}
+
+/* A name that looks like a wildcard and is none would wait in vain. */
+static void
+judge_event_name(const InnPlace *place, const char *name)
+{
+	const char *star = strchr(name, '*');
+	bool is_wildcard;
+
+	if (star == NULL)
+		return;
+	is_wildcard = star[1] == '\0' && star > name && (star[-1] == '/' || star[-1] == '.');
+	if (!is_wildcard)
+		inn_place_fault(place, event_field.key, INN_FAULT_INVALID,
+						"Would never match: a \"*\" may only stand at the end, after a \"/\" or a "
+						"\".\", as in \"app/*\" or \"app/user.*\".");
+}
+
+/* A jitter of zero is none, and below the least one. */
+static void
+judge_jitter(const InnPlace *place)
+{
+	JsonbValue value;
+	int64 usec;
+
+	if (inn_place_get(place, jitter_field.key, &value) && value.type == jbvString &&
+		inn_duration_parse(value.val.string.val, value.val.string.len, &usec) && usec == 0)
+		return;
+	inn_place_judge(place, &jitter_field, 1);
+}
+
+static void
+judge_cron(const InnPlace *place, const char *cron)
+{
+	const char *fault = inn_cron_fault(cron);
+
+	if (fault != NULL)
+		inn_place_fault(place, cron_field.key, INN_FAULT_INVALID, "%s", fault);
+	inn_place_fault(place, cron_field.key, INN_FAULT_UNSUPPORTED,
+					"Cron triggers are not supported yet.");
+}
+
+static bool
+is_same_trigger(const InnTrigger *a, const InnTrigger *b)
+{
+	if (a->event == NULL && a->cron == NULL)
+		return false;
+	return is_same_text(a->event, b->event) && is_same_text(a->expression, b->expression) &&
+		   is_same_text(a->cron, b->cron);
+}
+
+static bool
+is_same_text(const char *a, const char *b)
+{
+	if (a == NULL || b == NULL)
+		return a == b;
+	return strcmp(a, b) == 0;
+}

@@ -1,0 +1,351 @@
+/*-------------------------------------------------------------------------
+ *
+ * lifecycle.c
+ *	  The state machine of a run (the transitions are listed in the header).
+ *
+ * The state is spread over three tables that change in one transaction: the run's row says whether it
+ * has started and ended; while it has not, an item in the queue says that an attempt waits, or a lease
+ * that one is being made.
+ *
+ * Invariants:
+ *
+ *	(1) A run that has ended never changes again: inn_runs_end() tests it.
+ *	(2) A report counts only if its lease could be deleted in the same transaction.
+ *	(3) Locks are taken in the order item, lease, run.
+ *	(4) An item of a run that has ended (a cancellation can overtake a failing attempt that is just
+ *		queuing its successor) is dropped when it is taken, and nothing else notices it.
+ *
+ * A crash leaves either the state before or the state after a transition; a lease that nobody reports
+ * on any more expires.
+ *
+ * IDENTIFICATION
+ *	  src/run/lifecycle.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "common/pg_prng.h"
+#include "miscadmin.h"
+#include "utils/fmgrprotos.h"
+
+#include "base/errors.h"
+#include "base/guc.h"
+#include "base/timer.h"
+#include "base/when.h"
+#include "run/lifecycle.h"
+#include "store/outbox.h"
+
+/* Leases that one call of inn_run_expire() gives up on. */
+#define EXPIRE_BATCH 100
+
+static int drop_ended(InnItem *items, int nitems);
+static int take(const InnFunction *function, const InnUlid *run_ids, int nrun_ids, TimestampTz now,
+				int max, InnItem *items);
+static void start(const InnItem *items, int nitems, TimestampTz now, int64 usec, InnLease *leases);
+static InnLease end_lease(const InnUlid *run_id, const InnUlid *lease_id, TimestampTz now);
+static void report_lost(const InnUlid *run_id) pg_attribute_noreturn();
+static TimestampTz retry_or_end(const InnLease *lease, const char *status, Jsonb *error, bool retry,
+								TimestampTz now);
+static bool end(const InnUlid *run_id, InnOutcome outcome, TimestampTz now);
+static TimestampTz retry_time(int failed_attempt, TimestampTz now);
+static Jsonb *lease_expired_error(void);
+
+void
+inn_run_list_add(InnRunList *list, const InnRun *run)
+{
+	if (list->count == list->capacity)
+	{
+		list->capacity = Max(16, 2 * list->capacity);
+		list->runs = list->runs == NULL
+						 ? palloc(list->capacity * sizeof(InnRun))
+						 : repalloc_huge(list->runs, list->capacity * sizeof(InnRun));
+	}
+	list->runs[list->count++] = *run;
+}
+
+void
+inn_run_create(const InnRunList *list)
+{
+	if (list->count == 0)
+		return;
+	inn_runs_insert(list->runs, list->count);
+	inn_queue_put_first(list->runs, list->count);
+	inn_outbox_put_created(list->runs, list->count);
+}
+
+int
+inn_run_lease(const InnFunction *functions, int nfunctions, const InnUlid *run_ids, int nrun_ids,
+			  int max, int64 usec, InnLease *leases)
+{
+	TimestampTz now = inn_now();
+	InnItem *items = palloc(max * sizeof(InnItem));
+	int first = nfunctions > 0 ? pg_prng_uint64(&pg_global_prng_state) % nfunctions : 0;
+	int nleases = 0;
+
+	Assert(max > 0 && max <= INN_MAX_LEASES);
+	Assert(usec >= INN_LEASE_MIN_USEC && usec <= INN_LEASE_MAX_USEC);
+
+	for (int i = 0; i < nfunctions && nleases < max; i++)
+	{
+		const InnFunction *function = &functions[(first + i) % nfunctions];
+		int nitems;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!function->is_pull || function->is_paused)
+			continue;
+		nitems = take(function, run_ids, nrun_ids, now, max - nleases, items);
+		start(items, nitems, now, usec, &leases[nleases]);
+		nleases += nitems;
+	}
+	return nleases;
+}
+
+/* Take items of runs that have not ended. */
+static int
+take(const InnFunction *function, const InnUlid *run_ids, int nrun_ids, TimestampTz now, int max,
+	 InnItem *items)
+{
+	for (;;)
+	{
+		int ntaken = run_ids != NULL ? inn_queue_take_runs(&function->id, run_ids,
+														   Min(nrun_ids, max), now, items)
+									 : inn_queue_take(&function->id, now, max, items);
+		int nitems = drop_ended(items, ntaken);
+
+		/* Only ended runs: their items are gone now, so look further. */
+		if (nitems > 0 || ntaken == 0)
+			return nitems;
+	}
+}
+
+static int
+drop_ended(InnItem *items, int nitems)
+{
+	InnUlid *ids = palloc(Max(nitems, 1) * sizeof(InnUlid));
+	bool *alive = palloc(Max(nitems, 1) * sizeof(bool));
+	int nalive = 0;
+
+	if (nitems == 0)
+		return 0;
+	for (int i = 0; i < nitems; i++)
+		ids[i] = items[i].run_id;
+	inn_runs_alive(ids, nitems, alive);
+	for (int i = 0; i < nitems; i++)
+	{
+		if (alive[i])
+			items[nalive++] = items[i];
+	}
+	return nalive;
+}
+
+/* Turn items into leases. */
+static void
+start(const InnItem *items, int nitems, TimestampTz now, int64 usec, InnLease *leases)
+{
+	InnUlid *ids = palloc(Max(nitems, 1) * sizeof(InnUlid));
+	pg_uuid_t *functions = palloc(Max(nitems, 1) * sizeof(pg_uuid_t));
+	int nstarted = 0;
+
+	for (int i = 0; i < nitems; i++)
+	{
+		leases[i] = (InnLease){
+			.run_id = items[i].run_id,
+			.function_id = items[i].function_id,
+			.attempt = items[i].attempt,
+			.leased_at = now,
+			.expires_at = now + usec,
+		};
+		inn_ulid_generate(&leases[i].lease_id);
+		if (items[i].attempt == 0)
+		{
+			ids[nstarted] = items[i].run_id;
+			functions[nstarted++] = items[i].function_id;
+		}
+	}
+	inn_leases_put(leases, nitems);
+	if (nstarted > 0)
+	{
+		inn_runs_start(ids, nstarted, now);
+		inn_outbox_put_status(ids, functions, nstarted);
+	}
+}
+
+void
+inn_run_complete(const InnUlid *run_id, const InnUlid *lease_id, Jsonb *output)
+{
+	TimestampTz now = inn_now();
+	InnLease lease = end_lease(run_id, lease_id, now);
+
+	inn_attempts_insert(&(InnAttempt){
+		.run_id = *run_id,
+		.attempt = lease.attempt,
+		.status = "COMPLETED",
+		.started_at = lease.leased_at,
+		.ended_at = now,
+		.retry_at = INN_NEVER,
+		.output = output,
+	});
+	if (!end(run_id, INN_RUN_COMPLETED, now))
+		report_lost(run_id);
+}
+
+TimestampTz
+inn_run_fail(const InnUlid *run_id, const InnUlid *lease_id, Jsonb *error, bool retry)
+{
+	TimestampTz now = inn_now();
+	InnLease lease = end_lease(run_id, lease_id, now);
+
+	return retry_or_end(&lease, "FAILED", error, retry, now);
+}
+
+TimestampTz
+inn_run_extend(const InnUlid *run_id, const InnUlid *lease_id, int64 usec)
+{
+	TimestampTz now = inn_now();
+
+	Assert(usec >= INN_LEASE_MIN_USEC && usec <= INN_LEASE_MAX_USEC);
+	if (!inn_leases_extend(run_id, lease_id, now, now + usec))
+		report_lost(run_id);
+	return now + usec;
+}
+
+static InnLease
+end_lease(const InnUlid *run_id, const InnUlid *lease_id, TimestampTz now)
+{
+	InnLease lease;
+
+	if (!inn_leases_end(run_id, lease_id, now, &lease))
+		report_lost(run_id);
+	return lease;
+}
+
+static void
+report_lost(const InnUlid *run_id)
+{
+	char text[INN_ULID_TEXT_LEN + 1];
+
+	inn_ulid_format(run_id, text);
+	if (!inn_runs_exists(run_id))
+		ereport(ERROR,
+				errcode(ERRCODE_INN_RUN_NOT_FOUND),
+				errmsg("run %s does not exist", text));
+	ereport(ERROR,
+			errcode(ERRCODE_INN_LEASE_LOST),
+			errmsg("the lease on run %s is lost", text),
+			errdetail("It has expired or been replaced, or the run has ended. Nothing was changed."),
+			errhint("Lease for a longer time, or extend the lease while working."));
+}
+
+bool
+inn_run_cancel(const InnUlid *run_id)
+{
+	TimestampTz now = inn_now();
+	InnLease lease;
+	bool was_leased;
+	char text[INN_ULID_TEXT_LEN + 1];
+
+	inn_queue_remove(run_id);
+	was_leased = inn_leases_revoke(run_id, &lease);
+	if (!end(run_id, INN_RUN_CANCELLED, now))
+	{
+		if (inn_runs_exists(run_id))
+			return false;
+		inn_ulid_format(run_id, text);
+		ereport(ERROR,
+				errcode(ERRCODE_INN_RUN_NOT_FOUND),
+				errmsg("run %s does not exist", text));
+	}
+	if (was_leased)
+		inn_attempts_insert(&(InnAttempt){
+			.run_id = *run_id,
+			.attempt = lease.attempt,
+			.status = "CANCELLED",
+			.started_at = lease.leased_at,
+			.ended_at = now,
+			.retry_at = INN_NEVER,
+		});
+	return true;
+}
+
+TimestampTz
+inn_run_expire(void)
+{
+	TimestampTz now = inn_now();
+	InnLease leases[EXPIRE_BATCH];
+	int nleases = inn_leases_expire(now, EXPIRE_BATCH, leases);
+	Jsonb *error = nleases > 0 ? lease_expired_error() : NULL;
+
+	for (int i = 0; i < nleases; i++)
+		(void) retry_or_end(&leases[i], "EXPIRED", error, true, now);
+	return nleases == EXPIRE_BATCH ? now : inn_leases_next_expiry();
+}
+
+/* Record an attempt that did not succeed, and queue the next or end the run. */
+static TimestampTz
+retry_or_end(const InnLease *lease, const char *status, Jsonb *error, bool retry, TimestampTz now)
+{
+	bool expired = strcmp(status, "EXPIRED") == 0;
+	TimestampTz retry_at = INN_NEVER;
+	InnFunction function;
+
+	if (!inn_functions_by_id(&lease->function_id, &function))
+		elog(ERROR, "function of a leased run has vanished");
+	if (retry && lease->attempt + 1 < function.max_attempts)
+		retry_at = expired ? now : retry_time(lease->attempt, now);
+
+	inn_attempts_insert(&(InnAttempt){
+		.run_id = lease->run_id,
+		.attempt = lease->attempt,
+		.status = status,
+		.started_at = lease->leased_at,
+		.ended_at = now,
+		.retry_at = retry_at,
+		.error = error,
+	});
+
+	if (retry_at == INN_NEVER)
+	{
+		if (!end(&lease->run_id, INN_RUN_FAILED, now) && !expired)
+			report_lost(&lease->run_id);
+		return INN_NEVER;
+	}
+	inn_queue_put_attempt(
+		&(InnItem){
+			.run_id = lease->run_id,
+			.function_id = lease->function_id,
+			.attempt = lease->attempt + 1,
+		},
+		retry_at);
+	inn_outbox_put_attempt(&lease->run_id, &lease->function_id, lease->attempt + 1, retry_at);
+	return retry_at;
+}
+
+static bool
+end(const InnUlid *run_id, InnOutcome outcome, TimestampTz now)
+{
+	pg_uuid_t function_id;
+
+	if (!inn_runs_end(run_id, outcome, now, &function_id))
+		return false;
+	inn_outbox_put_status(run_id, &function_id, 1);
+	return true;
+}
+
+static TimestampTz
+retry_time(int failed_attempt, TimestampTz now)
+{
+	if (inn_retry_interval_ms > 0)
+		return now + inn_retry_interval_ms * INT64CONST(1000);
+	return now + inn_backoff_usec(failed_attempt,
+								  pg_prng_uint64(&pg_global_prng_state) % INN_BACKOFF_JITTER_MS);
+}
+
+static Jsonb *
+lease_expired_error(void)
+{
+	return DatumGetJsonbP(DirectFunctionCall1(
+		jsonb_in,
+		CStringGetDatum(
+			"{\"name\": \"LeaseExpired\", \"message\": \"the lease expired before the worker reported\"}")));
+}

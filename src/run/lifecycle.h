@@ -1,0 +1,81 @@
+/*-------------------------------------------------------------------------
+ *
+ * lifecycle.h
+ *	  Every change to a run, whoever brings the news.
+ *
+ *		(none)	-> QUEUED		[inn_run_create]
+ *		(none)	-> SKIPPED		[inn_run_create]
+ *		QUEUED	-> RUNNING		[inn_run_lease]
+ *		RUNNING	-> COMPLETED	[inn_run_complete]
+ *		RUNNING	-> FAILED		[inn_run_fail, inn_run_expire]
+ *		any but ended -> CANCELLED	[inn_run_cancel]
+ *
+ * All are called between inn_sql_begin() and inn_sql_end(), and take effect when the transaction
+ * commits.
+ *
+ * IDENTIFICATION
+ *	  src/run/lifecycle.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef INN_LIFECYCLE_H
+#define INN_LIFECYCLE_H
+
+#include "store/apps.h"
+#include "store/queue.h"
+
+/* Most runs that one call leases. */
+#define INN_MAX_LEASES 1000
+
+/* Bounds of a lease. */
+#define INN_LEASE_MIN_USEC (INT64CONST(1) * USECS_PER_SEC)
+#define INN_LEASE_MAX_USEC (INT64CONST(24) * USECS_PER_HOUR)
+
+/* Runs that are about to be created; grows as needed, in the context of the first addition. */
+typedef struct InnRunList
+{
+	InnRun *runs;
+	int count;
+	int capacity;
+} InnRunList;
+
+extern void inn_run_list_add(InnRunList *list, const InnRun *run);
+
+/* Create runs with their first queue items, and announce them. */
+extern void inn_run_create(const InnRunList *list);
+
+/*
+ * Lease up to max due attempts of pull functions that are not paused, for usec microseconds; returns
+ * their number.  leases has room for max.  With run_ids, only attempts of those runs.  The functions
+ * take turns in being asked first.
+ */
+extern int inn_run_lease(const InnFunction *functions, int nfunctions, const InnUlid *run_ids,
+						 int nrun_ids, int max, int64 usec, InnLease *leases);
+
+/*
+ * Report on a leased attempt.  ERRORs: ERRCODE_INN_RUN_NOT_FOUND, and ERRCODE_INN_LEASE_LOST if the
+ * lease has expired, was replaced, or the run has ended; then nothing changes.
+ *
+ * inn_run_fail() queues the next attempt after the backoff if retry is true and attempts are left, and
+ * ends the run as failed otherwise; it returns when the next attempt may start, or INN_NEVER.
+ */
+extern void inn_run_complete(const InnUlid *run_id, const InnUlid *lease_id, Jsonb *output);
+extern TimestampTz inn_run_fail(const InnUlid *run_id, const InnUlid *lease_id, Jsonb *error,
+								bool retry);
+
+/* Prolong a lease: it expires usec from now.  Same errors; returns the new time of expiry. */
+extern TimestampTz inn_run_extend(const InnUlid *run_id, const InnUlid *lease_id, int64 usec);
+
+/*
+ * Cancel a run: true if it had not ended.  Whoever holds its lease will find it lost.
+ * ERRCODE_INN_RUN_NOT_FOUND if there is no such run.
+ */
+extern bool inn_run_cancel(const InnUlid *run_id);
+
+/*
+ * Give up on expired leases: the next attempt of each is queued at once, without backoff, as nothing
+ * is known to be wrong but the worker; returns when the next lease will expire.
+ */
+extern TimestampTz inn_run_expire(void);
+
+#endif /* INN_LIFECYCLE_H */

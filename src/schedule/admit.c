@@ -1,0 +1,124 @@
+/*-------------------------------------------------------------------------
+ *
+ * admit.c
+ *	  From a matching event to a run.
+ *
+ * An event with an id of the sender's starts at most one run per function within 24 hours.  The row in
+ * inngest.idempotency_keys decides; its unique index alone would do, but a second sender of the same id
+ * would have to wait until the first commits, perhaps for hours.  So the id is claimed first
+ * (base/claim.h), which never waits.  Who cannot have the claim queues an "admit" item, and the
+ * scheduler decides after both have ended.  Such a run is not in the answer to its sender.
+ *
+ * The claim covers an id for all functions: one is enough per event.
+ *
+ * A crash leaves nothing half done: the key, the run and its item are in one transaction.
+ *
+ * IDENTIFICATION
+ *	  src/schedule/admit.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "base/claim.h"
+#include "base/ident.h"
+#include "base/timer.h"
+#include "schedule/admit.h"
+
+/* Admissions decided in one transaction. */
+#define ADMIT_BATCH 100
+
+/* How soon to look again at an id that an open transaction holds. */
+#define ADMIT_RETRY_USEC (INT64CONST(250) * 1000)
+
+static bool try_admit(const InnEvent *event, const InnFunction *function, InnRunList *runs);
+static InnRun new_run(const InnEvent *event, const InnFunction *function);
+static bool decide(const InnAdmission *admission, InnRunList *runs);
+
+void
+inn_admit(const InnEvent *event, const InnFunction *function, InnRunList *runs)
+{
+	if (!try_admit(event, function, runs))
+		inn_queue_put_admission(&function->id, &event->id);
+}
+
+/*
+ * False if it cannot be decided while another transaction is open.  A skipped run takes no key: the
+ * event may be sent again when the function is resumed.
+ */
+static bool
+try_admit(const InnEvent *event, const InnFunction *function, InnRunList *runs)
+{
+	InnRun run = new_run(event, function);
+	TimestampTz now = inn_now();
+	pg_uuid_t key;
+	uint64 hash;
+
+	if (event->caller_id != NULL && !run.is_skipped)
+	{
+		inn_idempotency_key(event->caller_id, &key);
+		memcpy(&hash, key.data, sizeof(hash));
+		if (!inn_claim_try(hash))
+			return false;
+		if (!inn_idempotency_put(&function->id, &key, &run.id, now, now + INN_IDEMPOTENCY_USEC))
+			return true;
+	}
+	inn_run_list_add(runs, &run);
+	return true;
+}
+
+static InnRun
+new_run(const InnEvent *event, const InnFunction *function)
+{
+	InnRun run = {
+		.function_id = function->id,
+		.function_version = function->version,
+		.function_slug = pstrdup(function->slug),
+		.event_id = event->id,
+		.event_name = event->name,
+		.run_at = Max(event->ts, event->received_at),
+		.is_delayed = event->ts > event->received_at,
+		.is_pull = function->is_pull,
+		.is_skipped = function->is_paused,
+	};
+
+	inn_ulid_generate(&run.id);
+	return run;
+}
+
+TimestampTz
+inn_admit_queued(void)
+{
+	InnAdmission admissions[ADMIT_BATCH];
+	InnRunList runs = {0};
+	int nadmissions = inn_queue_lock_admissions(ADMIT_BATCH, admissions);
+	int nheld = 0;
+
+	for (int i = 0; i < nadmissions; i++)
+	{
+		if (decide(&admissions[i], &runs))
+			inn_queue_remove_admission(&admissions[i]);
+		else
+			nheld++;
+	}
+	inn_run_create(&runs);
+
+	if (nheld > 0)
+		return inn_now() + ADMIT_RETRY_USEC;
+	return nadmissions == ADMIT_BATCH ? inn_now() : INN_NEVER;
+}
+
+/* False if somebody still holds the id. */
+static bool
+decide(const InnAdmission *admission, InnRunList *runs)
+{
+	InnFunction function;
+	InnEvent event;
+
+	/* Retention or a deletion may have been faster. */
+	if (!inn_events_read(&admission->event_id, &event) ||
+		!inn_functions_by_id(&admission->function_id, &function) || function.is_archived)
+		return true;
+
+	return try_admit(&event, &function, runs);
+}

@@ -1,0 +1,32 @@
+/*-------------------------------------------------------------------------
+ *
+ * admit.h
+ *	  May this event start a run of this function: now, later, or not at all?
+ *
+ * IDENTIFICATION
+ *	  src/schedule/admit.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef INN_ADMIT_H
+#define INN_ADMIT_H
+
+#include "run/lifecycle.h"
+#include "store/events.h"
+
+/* How long an event id starts no second run of a function (semantics.md 1.6). */
+#define INN_IDEMPOTENCY_USEC (INT64CONST(24) * USECS_PER_HOUR)
+
+/*
+ * Decide on a run in the sender's transaction, without ever waiting for another: adds to the list the
+ * run that is to be created, or queues the question for the scheduler.
+ */
+extern void inn_admit(const InnEvent *event, const InnFunction *function, InnRunList *runs);
+
+/*
+ * Decide on what senders have queued; for the scheduler, in a transaction of its own.  Returns when to
+ * ask again: now if there may be more, INN_NEVER if there is nothing to decide.
+ */
+extern TimestampTz inn_admit_queued(void);
+
+#endif /* INN_ADMIT_H */

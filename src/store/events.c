@@ -1,0 +1,156 @@
+/*-------------------------------------------------------------------------
+ *
+ * events.c
+ *	  Writing and reading inngest.events.
+ *
+ * IDENTIFICATION
+ *	  src/store/events.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "store/events.h"
+
+#define EVENT_COLUMNS 9
+#define EVENT_TYPES \
+	{ \
+		UUIDOID, TEXTOID, JSONBOID, JSONBOID, TEXTOID, TIMESTAMPTZOID, TEXTOID, JSONBOID, \
+			TIMESTAMPTZOID \
+	}
+#define EVENT_ARRAY_TYPES \
+	{ \
+		UUIDARRAYOID, TEXTARRAYOID, JSONBARRAYOID, JSONBARRAYOID, TEXTARRAYOID, \
+			TIMESTAMPTZARRAYOID, TEXTARRAYOID, JSONBARRAYOID, TIMESTAMPTZARRAYOID \
+	}
+
+static InnPlan insert_one =
+	{"INSERT INTO inngest.events (id, name, data, \"user\", caller_id, ts, v, meta, received_at)"
+	 " VALUES ($1::inngest.ulid, $2, $3, $4, $5, $6, $7, $8, $9)",
+	 EVENT_COLUMNS, EVENT_TYPES};
+
+static InnPlan insert_many =
+	{"INSERT INTO inngest.events (id, name, data, \"user\", caller_id, ts, v, meta, received_at)"
+	 " SELECT id::inngest.ulid, name, data, u, caller_id, ts, v, meta, received_at"
+	 " FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+	 " AS e (id, name, data, u, caller_id, ts, v, meta, received_at)",
+	 EVENT_COLUMNS, EVENT_ARRAY_TYPES};
+
+static InnPlan insert_seeded =
+	{"INSERT INTO inngest.events (id, name, data, \"user\", caller_id, ts, v, meta, received_at)"
+	 " VALUES ($1::inngest.ulid, $2, $3, $4, $5, $6, $7, $8, $9)"
+	 " ON CONFLICT DO NOTHING",
+	 EVENT_COLUMNS, EVENT_TYPES};
+
+static InnPlan read_one = {"SELECT name, data, \"user\", caller_id, ts, v, meta, received_at"
+						   " FROM inngest.events"
+						   " WHERE id = $1::inngest.ulid",
+						   1,
+						   {UUIDOID}};
+
+static void event_args(const InnEvent *event, InnArg *args);
+static void insert_in_one_statement(InnEvent *events, int nevents);
+static Jsonb *row_jsonb(int column);
+
+void
+inn_events_insert(InnEvent *events, int nevents)
+{
+	InnArg args[EVENT_COLUMNS];
+	bool any_seeded = false;
+
+	for (int i = 0; i < nevents; i++)
+		any_seeded |= events[i].is_seeded;
+
+	if (nevents > 1 && !any_seeded)
+	{
+		insert_in_one_statement(events, nevents);
+		return;
+	}
+	for (int i = 0; i < nevents; i++)
+	{
+		event_args(&events[i], args);
+		if (events[i].is_seeded)
+			events[i].is_known = inn_plan_run(&insert_seeded, EVENT_COLUMNS, args) == 0;
+		else
+			inn_plan_run(&insert_one, EVENT_COLUMNS, args);
+	}
+}
+
+static void
+event_args(const InnEvent *event, InnArg *args)
+{
+	int n = 0;
+
+	args[n++] = inn_arg_ulid(&event->id);
+	args[n++] = inn_arg_cstring(event->name);
+	args[n++] = inn_arg_pointer(event->data);
+	args[n++] = inn_arg_pointer(event->user);
+	args[n++] = inn_arg_cstring(event->caller_id);
+	args[n++] = inn_arg_time(event->ts);
+	args[n++] = inn_arg_cstring(event->version);
+	args[n++] = inn_arg_pointer(event->meta);
+	args[n++] = inn_arg_time(event->received_at);
+	Assert(n == EVENT_COLUMNS);
+}
+
+/* Turn rows into columns for unnest(). */
+static void
+insert_in_one_statement(InnEvent *events, int nevents)
+{
+	static const Oid types[EVENT_COLUMNS] = EVENT_TYPES;
+	Datum *values[EVENT_COLUMNS];
+	bool *nulls[EVENT_COLUMNS];
+	InnArg args[EVENT_COLUMNS];
+
+	for (int c = 0; c < EVENT_COLUMNS; c++)
+	{
+		values[c] = palloc(nevents * sizeof(Datum));
+		nulls[c] = palloc(nevents * sizeof(bool));
+	}
+	for (int i = 0; i < nevents; i++)
+	{
+		event_args(&events[i], args);
+		for (int c = 0; c < EVENT_COLUMNS; c++)
+		{
+			values[c][i] = args[c].value;
+			nulls[c][i] = args[c].is_null;
+		}
+	}
+	for (int c = 0; c < EVENT_COLUMNS; c++)
+		args[c] = inn_arg_array(values[c], nulls[c], nevents, types[c]);
+	inn_plan_run(&insert_many, EVENT_COLUMNS, args);
+}
+
+bool
+inn_events_read(const InnUlid *id, InnEvent *event)
+{
+	if (INN_RUN(&read_one, inn_arg_ulid(id)) == 0)
+		return false;
+
+	*event = (InnEvent){
+		.id = *id,
+		.name = inn_row_text(0, 1),
+		.data = row_jsonb(2),
+		.user = row_jsonb(3),
+		.caller_id = inn_row_text(0, 4),
+		.ts = inn_row_time(0, 5, 0),
+		.version = inn_row_text(0, 6),
+		.meta = row_jsonb(7),
+		.received_at = inn_row_time(0, 8, 0),
+	};
+	return true;
+}
+
+static Jsonb *
+row_jsonb(int column)
+{
+	bool is_null;
+	Datum value = inn_row_datum(0, column, &is_null);
+
+	return is_null ? NULL : DatumGetJsonbPCopy(value);
+}

@@ -1,0 +1,87 @@
+/*-------------------------------------------------------------------------
+ *
+ * maintenance.c
+ *	  The door to inngest.maintain(), and membership of partitions in the extension.
+ *
+ * A dated partition is made by the engine, not by CREATE EXTENSION.  It is entered as a member all the
+ * same: pg_dump must not dump it (its rows are dumped as the default partition's), and DROP EXTENSION
+ * must take it along.  ALTER EXTENSION ADD would need the owner of the extension; the dependency is
+ * recorded directly, for tables that are partitions of ours and nothing else.
+ *
+ * IDENTIFICATION
+ *	  src/store/maintenance.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/dependency.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_extension.h"
+#include "commands/extension.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#include "store/maintenance.h"
+
+PG_FUNCTION_INFO_V1(inngest_partition_adopt);
+PG_FUNCTION_INFO_V1(inngest_partition_release);
+
+static InnPlan maintain = {"SELECT inngest.maintain()", 0, {0}};
+
+static void check_is_ours(Oid relation);
+
+TimestampTz
+inn_maintenance_run(void)
+{
+	(void) inn_plan_run(&maintain, 0, NULL);
+	return inn_row_time(0, 1, 0);
+}
+
+/* partition_adopt(partition regclass) */
+Datum
+inngest_partition_adopt(PG_FUNCTION_ARGS)
+{
+	ObjectAddress partition, extension;
+
+	check_is_ours(PG_GETARG_OID(0));
+	ObjectAddressSet(partition, RelationRelationId, PG_GETARG_OID(0));
+	ObjectAddressSet(extension, ExtensionRelationId, get_extension_oid("inngest", false));
+	recordDependencyOn(&partition, &extension, DEPENDENCY_EXTENSION);
+	PG_RETURN_VOID();
+}
+
+/* partition_release(partition regclass) */
+Datum
+inngest_partition_release(PG_FUNCTION_ARGS)
+{
+	check_is_ours(PG_GETARG_OID(0));
+	(void) deleteDependencyRecordsForClass(RelationRelationId, PG_GETARG_OID(0),
+										   ExtensionRelationId, DEPENDENCY_EXTENSION);
+	PG_RETURN_VOID();
+}
+
+/* A table in our schema that the caller, the engine, owns. */
+static void
+check_is_ours(Oid relation)
+{
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+	bool is_ours = false;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		Form_pg_class class = (Form_pg_class) GETSTRUCT(tuple);
+
+		is_ours = class->relkind == RELKIND_RELATION && class->relowner == GetUserId() &&
+				  class->relnamespace == get_namespace_oid("inngest", false);
+		ReleaseSysCache(tuple);
+	}
+	if (!is_ours)
+		ereport(ERROR,
+				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				errmsg("relation %u is not a partition of inngest", relation));
+}

@@ -1,0 +1,19 @@
+/*-------------------------------------------------------------------------
+ *
+ * maintenance.h
+ *	  Partitions and retention (sql/parts/70_partitions.sql).
+ *
+ * IDENTIFICATION
+ *	  src/store/maintenance.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef INN_MAINTENANCE_H
+#define INN_MAINTENANCE_H
+
+#include "store/sql.h"
+
+/* Do one piece of what is due; returns when to be called again. */
+extern TimestampTz inn_maintenance_run(void);
+
+#endif /* INN_MAINTENANCE_H */

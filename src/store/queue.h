@@ -1,0 +1,94 @@
+/*-------------------------------------------------------------------------
+ *
+ * queue.h
+ *	  What is to be done, and who is doing it: tables inngest.queue and inngest.leases.
+ *
+ * How work is claimed is known here and nowhere else.  An item is inserted, taken (deleted) once, and
+ * never updated.  A pull attempt that is taken becomes a lease; at any time a run that has not ended
+ * has either an item or a lease, not both, or a transaction is just exchanging one for the other.
+ *
+ * Whoever locks both takes items first, then leases, then the run.
+ *
+ * IDENTIFICATION
+ *	  src/store/queue.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef INN_QUEUE_H
+#define INN_QUEUE_H
+
+#include "store/runs.h"
+
+typedef struct InnItem
+{
+	InnUlid run_id;
+	pg_uuid_t function_id;
+	int attempt;
+} InnItem;
+
+typedef struct InnLease
+{
+	InnUlid run_id;
+	InnUlid lease_id;
+	pg_uuid_t function_id;
+	int attempt;
+	TimestampTz leased_at;
+	TimestampTz expires_at;
+} InnLease;
+
+typedef struct InnAdmission
+{
+	int64 item_id;
+	pg_uuid_t function_id;
+	InnUlid event_id;
+} InnAdmission;
+
+/* First attempts of new runs; skipped ones get none. Wakes whoever waits for work. */
+extern void inn_queue_put_first(const InnRun *runs, int nruns);
+
+/* Another attempt, not before run_at. */
+extern void inn_queue_put_attempt(const InnItem *item, TimestampTz run_at);
+
+/* Let the scheduler decide whether the event starts a run of the function; wakes it. */
+extern void inn_queue_put_admission(const pg_uuid_t *function_id, const InnUlid *event_id);
+
+/*
+ * Take up to max items of one function that are due, oldest first, passing over those that others are
+ * taking.  Returns their number; items has room for max.
+ */
+extern int inn_queue_take(const pg_uuid_t *function_id, TimestampTz now, int max, InnItem *items);
+
+/* The same for given runs, whatever their order, if they belong to the function. */
+extern int inn_queue_take_runs(const pg_uuid_t *function_id, const InnUlid *run_ids, int nruns,
+							   TimestampTz now, InnItem *items);
+
+/* When the function's next item is due; INN_NEVER if it has none. */
+extern TimestampTz inn_queue_next(const pg_uuid_t *function_id);
+
+/* Forget the item of a run that has ended. */
+extern void inn_queue_remove(const InnUlid *run_id);
+
+/* Lock and read up to max admissions that nobody else has locked; inn_queue_remove_admission() ends one. */
+extern int inn_queue_lock_admissions(int max, InnAdmission *admissions);
+extern void inn_queue_remove_admission(const InnAdmission *admission);
+
+extern void inn_leases_put(const InnLease *leases, int nleases);
+
+/* End a lease that has not expired: true and *lease if it was this one. */
+extern bool inn_leases_end(const InnUlid *run_id, const InnUlid *lease_id, TimestampTz now,
+						   InnLease *lease);
+
+/* End whatever lease a run has, because the run ends: true and *lease if there was one. */
+extern bool inn_leases_revoke(const InnUlid *run_id, InnLease *lease);
+
+/* Prolong a lease that has not expired; false if it is lost. */
+extern bool inn_leases_extend(const InnUlid *run_id, const InnUlid *lease_id, TimestampTz now,
+							  TimestampTz expires_at);
+
+/* End up to max expired leases, passing over those that are being ended otherwise. */
+extern int inn_leases_expire(TimestampTz now, int max, InnLease *leases);
+
+/* When the next lease expires; INN_NEVER if there is none. */
+extern TimestampTz inn_leases_next_expiry(void);
+
+#endif /* INN_QUEUE_H */

@@ -1,0 +1,80 @@
+/*-------------------------------------------------------------------------
+ *
+ * runs.h
+ *	  Runs and their attempts: tables inngest.function_runs, attempts, idempotency_keys.
+ *
+ * Only run/lifecycle.c decides about changes of a run; here they are carried out.
+ *
+ * IDENTIFICATION
+ *	  src/store/runs.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef INN_RUNS_H
+#define INN_RUNS_H
+
+#include "utils/jsonb.h"
+
+#include "store/sql.h"
+
+typedef enum InnOutcome
+{
+	INN_RUN_COMPLETED,
+	INN_RUN_FAILED,
+	INN_RUN_CANCELLED,
+	INN_RUN_SKIPPED
+} InnOutcome;
+
+/* A run that is about to be created. */
+typedef struct InnRun
+{
+	InnUlid id;
+	pg_uuid_t function_id;
+	int32 function_version;
+	const char *function_slug;
+	InnUlid event_id;
+	const char *event_name;
+	TimestampTz run_at; /* first attempt not before; meaningless when skipped */
+	bool is_delayed;	/* run_at is in the future */
+	bool is_pull;
+	bool is_skipped; /* born ended */
+} InnRun;
+
+/* What became of one attempt. */
+typedef struct InnAttempt
+{
+	InnUlid run_id;
+	int attempt;		/* from 0 */
+	const char *status; /* COMPLETED, FAILED, EXPIRED, CANCELLED */
+	TimestampTz started_at;
+	TimestampTz ended_at;
+	TimestampTz retry_at; /* INN_NEVER: no further attempt */
+	Jsonb *output;		  /* NULL: none */
+	Jsonb *error;		  /* NULL: none */
+} InnAttempt;
+
+/* Store new runs, in one statement. */
+extern void inn_runs_insert(const InnRun *runs, int nruns);
+
+/* First attempt taken up: sets started_at of those that have none and have not ended. */
+extern void inn_runs_start(const InnUlid *ids, int nids, TimestampTz now);
+
+/* End a run; false if it does not exist or has ended already, else *function_id is set. */
+extern bool inn_runs_end(const InnUlid *id, InnOutcome outcome, TimestampTz now,
+						 pg_uuid_t *function_id);
+
+extern bool inn_runs_exists(const InnUlid *id);
+
+/* Which of these have not ended: sets alive[i]. Locks nothing. */
+extern void inn_runs_alive(const InnUlid *ids, int nids, bool *alive);
+
+extern void inn_attempts_insert(const InnAttempt *attempt);
+
+/*
+ * Remember that an event id started a run of a function, until expires_at.  False if an unexpired
+ * entry exists.  Waits for other transactions with the same key: claim it first (base/claim.h).
+ */
+extern bool inn_idempotency_put(const pg_uuid_t *function_id, const pg_uuid_t *key,
+								const InnUlid *run_id, TimestampTz now, TimestampTz expires_at);
+
+#endif /* INN_RUNS_H */

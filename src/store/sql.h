@@ -1,0 +1,112 @@
+/*-------------------------------------------------------------------------
+ *
+ * sql.h
+ *	  Running the statements of src/store/: saved plans, transactions, rows.
+ *
+ * A statement is a static InnPlan beside the function that uses it.  It is prepared when first used and
+ * kept; PostgreSQL replans it when what it names changes, even when the extension is dropped and
+ * created again, because parameters have built-in types only (a ULID travels as uuid).
+ *
+ * IDENTIFICATION
+ *	  src/store/sql.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef INN_SQL_H
+#define INN_SQL_H
+
+#include "datatype/timestamp.h"
+#include "executor/spi.h"
+#include "utils/uuid.h"
+
+#include "base/ulid.h"
+
+#define INN_PLAN_MAX_ARGS 10
+
+typedef struct InnPlan
+{
+	const char *text;
+	int nargs;
+	Oid argtypes[INN_PLAN_MAX_ARGS];
+	SPIPlanPtr saved; /* NULL until first used */
+} InnPlan;
+
+/* One argument; by-reference values must live until the plan has run. */
+typedef struct InnArg
+{
+	Datum value;
+	bool is_null;
+} InnArg;
+
+static inline InnArg
+inn_arg(Datum value)
+{
+	return (InnArg){value, false};
+}
+
+/* NULL pointer, SQL null. */
+static inline InnArg
+inn_arg_pointer(const void *pointer)
+{
+	return (InnArg){PointerGetDatum(pointer), pointer == NULL};
+}
+
+static inline InnArg
+inn_arg_ulid(const InnUlid *ulid)
+{
+	return inn_arg_pointer(ulid);
+}
+
+static inline InnArg
+inn_arg_uuid(const pg_uuid_t *uuid)
+{
+	return inn_arg_pointer(uuid);
+}
+
+extern InnArg inn_arg_cstring(const char *string); /* as text; NULL: null */
+extern InnArg inn_arg_time(TimestampTz when);
+
+/*
+ * Arrays of one dimension for unnest().  nulls may be NULL.  Variable-length element types only as
+ * pointers to varlena.
+ */
+extern InnArg inn_arg_array(Datum *values, bool *nulls, int nvalues, Oid type);
+
+/*
+ * Bracket around statements in a SQL-callable function, or in inn_work_begin()'s transaction: results
+ * and whatever is palloc'ed inside the bracket die with it.
+ */
+extern void inn_sql_begin(void);
+extern void inn_sql_end(void);
+
+/*
+ * Run a plan; returns the number of rows processed or returned.  Rows are in SPI_tuptable until the next
+ * one runs.  nargs must be what the plan says.
+ */
+extern uint64 inn_plan_run(InnPlan *plan, int nargs, const InnArg *args);
+
+/* The same, seeing what has been committed until now even in a repeatable read transaction; read-only. */
+extern uint64 inn_plan_run_latest(InnPlan *plan, int nargs, const InnArg *args);
+
+#define INN_RUN(plan, ...) \
+	inn_plan_run((plan), lengthof(((InnArg[]){__VA_ARGS__})), (InnArg[]){__VA_ARGS__})
+
+/* Columns of row `row` of the last result, counted from 1; by-reference values live in SPI_tuptable. */
+extern Datum inn_row_datum(uint64 row, int column, bool *is_null);
+extern bool inn_row_bool(uint64 row, int column);
+extern int32 inn_row_int(uint64 row, int column); /* int4 */
+extern int64 inn_row_bigint(uint64 row, int column);
+extern InnUlid inn_row_ulid(uint64 row, int column);
+extern pg_uuid_t inn_row_uuid(uint64 row, int column);
+extern TimestampTz inn_row_time(uint64 row, int column, TimestampTz if_null);
+extern char *inn_row_text(uint64 row, int column); /* palloc'ed in the SPI context; NULL for null */
+
+/*
+ * A worker's transaction with its snapshot.  inn_work_abort() is for the handler of an error: it rolls
+ * back, whatever was open.  All switch back to the memory context that inn_work_begin() was called in.
+ */
+extern void inn_work_begin(const char *activity);
+extern void inn_work_commit(void);
+extern void inn_work_abort(void);
+
+#endif /* INN_SQL_H */

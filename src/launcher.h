@@ -1,0 +1,37 @@
+/*-------------------------------------------------------------------------
+ *
+ * launcher.h
+ *	  Starting and stopping the workers.
+ *
+ * IDENTIFICATION
+ *	  src/launcher.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef INN_LAUNCHER_H
+#define INN_LAUNCHER_H
+
+extern Size inn_launcher_shmem_size(void);
+extern void inn_launcher_shmem_init(void);
+
+/* Register the launcher with the postmaster; at preload. */
+extern void inn_launcher_register(void);
+
+/* When this transaction commits: an extension was created or updated, see whether it is ours. */
+extern void inn_launcher_probe_at_commit(void);
+
+/* When this transaction commits: our extension was dropped; stop the workers, and see anew. */
+extern void inn_launcher_restart_at_commit(void);
+
+/*
+ * Have no workers in a database, because it is about to be dropped or renamed: stops them and waits
+ * until they are gone (a few seconds at most; then whoever asked will see why it cannot be done).
+ * inn_launcher_release() lets them come back, if the database is still there.
+ */
+extern void inn_launcher_hold(Oid database);
+extern void inn_launcher_release(void);
+
+/* What the scheduler found when it looked for the extension. */
+extern void inn_launcher_report(bool is_installed);
+
+#endif /* INN_LAUNCHER_H */

@@ -1,0 +1,101 @@
+/*-------------------------------------------------------------------------
+ *
+ * restore.c
+ *	  Recognising pg_dump's output while it is being replayed.
+ *
+ * CREATE EXTENSION starts the workers, and in a restore it is followed by the data: if the workers were
+ * up by then, they would make partitions into whose time the restored rows no longer fit into the
+ * default partition, and would see items of runs that are not there yet.
+ *
+ * So CREATE EXTENSION, which knows the settings that every dump begins with, takes a lock until the end
+ * of its session, and the scheduler settles in only when that lock is free and no pg_restore is
+ * connected (a parallel one uses other sessions for the data).
+ *
+ * IDENTIFICATION
+ *	  src/restore.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_extension.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/snapmgr.h"
+
+#include "base/guc.h"
+#include "base/wake.h"
+#include "commands/dbcommands.h"
+#include "restore.h"
+#include "store/sql.h"
+
+PG_FUNCTION_INFO_V1(inngest_installed);
+
+static InnPlan restoring_sessions =
+	{"SELECT FROM pg_catalog.pg_stat_activity"
+	 " WHERE datname = pg_catalog.current_database() AND application_name = 'pg_restore'"
+	 " LIMIT 1",
+	 0,
+	 {0}};
+
+static void lock_tag(LOCKTAG *tag);
+static bool is_replaying_a_dump(void);
+
+/* installed(): the last word of CREATE EXTENSION */
+Datum
+inngest_installed(PG_FUNCTION_ARGS)
+{
+	LOCKTAG tag;
+	const char *database = get_database_name(MyDatabaseId);
+
+	if (is_replaying_a_dump())
+	{
+		lock_tag(&tag);
+		(void) LockAcquire(&tag, ExclusiveLock, true, false);
+	}
+
+	if (inn_wake_count(INN_ROLE_LAUNCHER) == 0)
+		ereport(WARNING,
+				errmsg("the inngest workers are not running"),
+				errdetail("Events will be accepted and stored, but there is no HTTP server and nothing is scheduled."),
+				errhint("Add inngest to \"shared_preload_libraries\" and restart the server."));
+	else if (strcmp(database, inn_database) != 0)
+		ereport(WARNING,
+				errmsg("the inngest workers serve database \"%s\", not this one", inn_database),
+				errhint("Set \"inngest.database\" to \"%s\" and reload the configuration.", database));
+	PG_RETURN_VOID();
+}
+
+bool
+inn_restore_is_running(void)
+{
+	LOCKTAG tag;
+	bool is_running;
+
+	lock_tag(&tag);
+	inn_work_begin("waiting for a restore to end");
+	is_running = inn_plan_run(&restoring_sessions, 0, NULL) > 0;
+	if (!is_running)
+		is_running = LockAcquire(&tag, ExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL;
+	inn_work_commit();
+	return is_running;
+}
+
+/* A lock that nobody else can have a reason to take. */
+static void
+lock_tag(LOCKTAG *tag)
+{
+	SET_LOCKTAG_OBJECT(*tag, MyDatabaseId, ExtensionRelationId, InvalidOid, 0);
+}
+
+/* Every dump, in whatever format, sets these before anything else; hardly anybody else sets them all. */
+static bool
+is_replaying_a_dump(void)
+{
+	return strcmp(GetConfigOption("check_function_bodies", false, false), "off") == 0 &&
+		   strcmp(GetConfigOption("row_security", false, false), "off") == 0;
+}

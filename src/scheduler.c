@@ -1,0 +1,57 @@
+/*-------------------------------------------------------------------------
+ *
+ * scheduler.c
+ *	  Admissions that could not be decided by the sender, expired leases, partitions.
+ *
+ * Each has a transaction of its own, so that one that fails does not keep the others; and each says when
+ * it wants to be asked again.
+ *
+ * IDENTIFICATION
+ *	  src/scheduler.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "base/timer.h"
+#include "run/lifecycle.h"
+#include "schedule/admit.h"
+#include "scheduler.h"
+#include "store/maintenance.h"
+
+static TimestampTz maintain(bool reloaded);
+
+TimestampTz
+inn_scheduler_tick(bool reloaded)
+{
+	TimestampTz next;
+
+	inn_work_begin("deciding on queued events");
+	next = inn_admit_queued();
+	inn_work_commit();
+
+	inn_work_begin("looking for expired leases");
+	next = inn_sooner(next, inn_run_expire());
+	inn_work_commit();
+
+	return inn_sooner(next, maintain(reloaded));
+}
+
+/* Partitions and retention: when it is time, or settings have changed. */
+static TimestampTz
+maintain(bool reloaded)
+{
+	static TimestampTz next_at = DT_NOBEGIN;
+
+	if (reloaded)
+		next_at = DT_NOBEGIN;
+	if (next_at <= inn_now())
+	{
+		/* If this fails, do not let it keep the rest of the tick from working. */
+		next_at = inn_now() + USECS_PER_MINUTE;
+		inn_work_begin("making and dropping partitions");
+		next_at = inn_maintenance_run();
+		inn_work_commit();
+	}
+	return next_at;
+}

@@ -1,0 +1,252 @@
+/*-------------------------------------------------------------------------
+ *
+ * worker.c
+ *	  What all workers have in common: signals, connection, identity, and the loop.
+ *
+ * A turn of the loop (a tick) does everything that is ready and says when to be called again; then the
+ * worker sleeps until that time, a wake-up or its socket.  No transaction is open between ticks.
+ *
+ * An ERROR in a tick is reported, the transaction rolled back, and the tick tried again after a delay
+ * that doubles as long as it fails.  Whatever the tick had begun is still to be done: in the tables, or
+ * in the role's own memory, which its recover function puts in order.
+ *
+ * Workers connect as the bootstrap user, because PostgreSQL 15 lets no NOLOGIN role connect, and become
+ * inngest_engine before they touch anything.
+ *
+ * IDENTIFICATION
+ *	  src/worker.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "commands/extension.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/lmgr.h"
+#include "tcop/tcopprot.h"
+#include "utils/acl.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+
+#include "base/timer.h"
+#include "base/wake.h"
+#include "http/api_worker.h"
+#include "http/http_worker.h"
+#include "launcher.h"
+#include "relay/relay.h"
+#include "restore.h"
+#include "scheduler.h"
+#include "worker.h"
+
+#define RETRY_DELAY_MIN_USEC (INT64CONST(100) * 1000)
+#define RETRY_DELAY_MAX_USEC (INT64CONST(30) * USECS_PER_SEC)
+
+typedef struct RoleMethods
+{
+	void (*init)(int index);			/* once; worker memory context */
+	InnWaitSocket (*socket)(void);		/* NULL: none */
+	TimestampTz (*tick)(bool reloaded); /* tick memory context; when to be called again */
+	void (*recover)(void);				/* after an ERROR; may be NULL */
+	bool (*is_deaf)(void);				/* need not hear of commits now; NULL: never */
+} RoleMethods;
+
+static void init_relay(int index);
+static TimestampTz tick_relay(bool reloaded);
+
+static const RoleMethods methods[INN_ROLE_COUNT] = {
+	[INN_ROLE_SCHEDULER] = {.tick = inn_scheduler_tick},
+	[INN_ROLE_HTTP] =
+		{
+			.init = inn_http_init,
+			.socket = inn_http_socket,
+			.tick = inn_http_tick,
+			.recover = inn_http_recover,
+			.is_deaf = inn_http_is_deaf,
+		},
+	[INN_ROLE_API] =
+		{
+			.init = inn_api_worker_init,
+			.tick = inn_api_worker_tick,
+			.recover = inn_api_worker_recover,
+		},
+	[INN_ROLE_RELAY] =
+		{
+			.init = init_relay,
+			.socket = inn_relay_socket,
+			.tick = tick_relay,
+			.recover = inn_relay_recover,
+			.is_deaf = inn_relay_is_deaf,
+		},
+};
+
+PGDLLEXPORT void inngest_worker_main(Datum arg);
+
+static void connect_as_engine(void);
+static bool become_engine(void);
+static void settle_in(InnRole role);
+static void run_loop(const RoleMethods *role, MemoryContext tick_context) pg_attribute_noreturn();
+static TimestampTz safe_tick(const RoleMethods *role, MemoryContext tick_context, bool reloaded);
+
+Datum
+inn_worker_arg(InnRole role, int index)
+{
+	return Int32GetDatum(role * INN_MAX_WORKERS_PER_ROLE + index);
+}
+
+void
+inngest_worker_main(Datum arg)
+{
+	InnRole role = DatumGetInt32(arg) / INN_MAX_WORKERS_PER_ROLE;
+	int index = DatumGetInt32(arg) % INN_MAX_WORKERS_PER_ROLE;
+	MemoryContext worker_context;
+
+	Assert(methods[role].tick != NULL);
+
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+	connect_as_engine();
+
+	/* In the roster first: whoever waits for us to leave must see us. */
+	inn_wake_enlist(role, index);
+	settle_in(role);
+
+	worker_context =
+		AllocSetContextCreate(TopMemoryContext, "inngest worker", ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(worker_context);
+	if (methods[role].init != NULL)
+		methods[role].init(index);
+	run_loop(&methods[role],
+			 AllocSetContextCreate(worker_context, "inngest tick", ALLOCSET_DEFAULT_SIZES));
+}
+
+static void
+connect_as_engine(void)
+{
+	BackgroundWorkerInitializeConnectionByOid(inn_wake_database(), InvalidOid, 0);
+
+	/* Settings of the database or of the bootstrap user are meant for others. */
+	SetConfigOption("search_path", "pg_catalog, inngest, pg_temp", PGC_SUSET, PGC_S_OVERRIDE);
+	SetConfigOption("default_transaction_isolation", "read committed", PGC_SUSET, PGC_S_OVERRIDE);
+	SetConfigOption("default_transaction_read_only", "off", PGC_SUSET, PGC_S_OVERRIDE);
+	SetConfigOption("default_transaction_deferrable", "off", PGC_SUSET, PGC_S_OVERRIDE);
+	SetConfigOption("jit", "off", PGC_SUSET, PGC_S_OVERRIDE);
+}
+
+/* Find the extension, or leave; only the scheduler, who is first, tells the launcher. */
+static void
+settle_in(InnRole role)
+{
+	bool is_installed;
+
+	while (role == INN_ROLE_SCHEDULER && inn_restore_is_running())
+		(void) inn_wait((InnWaitSocket){.fd = -1}, inn_now() + USECS_PER_SEC);
+
+	is_installed = become_engine();
+	if (role == INN_ROLE_SCHEDULER)
+		inn_launcher_report(is_installed);
+	if (!is_installed)
+		proc_exit(0);
+}
+
+static bool
+become_engine(void)
+{
+	bool is_installed;
+	Oid engine = InvalidOid;
+
+	StartTransactionCommand();
+	is_installed = OidIsValid(get_extension_oid("inngest", true));
+	if (is_installed)
+		engine = get_role_oid("inngest_engine", true);
+	CommitTransactionCommand();
+
+	if (is_installed && !OidIsValid(engine))
+	{
+		ereport(LOG,
+				errmsg("inngest cannot work: role \"inngest_engine\" does not exist"),
+				errhint("Create the extension anew, or restore the role."));
+		return false;
+	}
+	if (is_installed)
+		SetUserIdAndSecContext(engine, SECURITY_LOCAL_USERID_CHANGE);
+	return is_installed;
+}
+
+static void
+run_loop(const RoleMethods *role, MemoryContext tick_context)
+{
+	bool reloaded = false;
+
+	pgstat_report_activity(STATE_IDLE, NULL);
+	for (;;)
+	{
+		TimestampTz next;
+		InnWaitSocket socket = {.fd = -1};
+
+		/* Who commits from here on wakes us, whatever we find (base/wake.c). */
+		inn_wake_sleeping_until(INN_NEVER);
+		next = safe_tick(role, tick_context, reloaded);
+		if (role->is_deaf != NULL && role->is_deaf())
+			inn_wake_sleeping_until(DT_NOBEGIN);
+		else
+			inn_wake_sleeping_until(next);
+
+		if (role->socket != NULL)
+			socket = role->socket();
+		reloaded = inn_wait(socket, next);
+	}
+}
+
+/* One tick; an ERROR becomes a delay. */
+static TimestampTz
+safe_tick(const RoleMethods *role, MemoryContext tick_context, bool reloaded)
+{
+	static int64 delay_usec = 0;
+	MemoryContext caller = MemoryContextSwitchTo(tick_context);
+	volatile TimestampTz next = INN_NEVER;
+
+	PG_TRY();
+	{
+		next = role->tick(reloaded);
+		delay_usec = 0;
+	}
+	PG_CATCH();
+	{
+		HOLD_INTERRUPTS();
+		MemoryContextSwitchTo(tick_context);
+		EmitErrorReport();
+		FlushErrorState();
+		AbortOutOfAnyTransaction();
+		pgstat_report_activity(STATE_IDLE, NULL);
+		if (role->recover != NULL)
+			role->recover();
+		RESUME_INTERRUPTS();
+
+		delay_usec = Min(Max(2 * delay_usec, RETRY_DELAY_MIN_USEC), RETRY_DELAY_MAX_USEC);
+		next = inn_now() + delay_usec;
+	}
+	PG_END_TRY();
+
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(tick_context);
+	return next;
+}
+
+static void
+init_relay(int index)
+{
+	inn_relay_init();
+}
+
+static TimestampTz
+tick_relay(bool reloaded)
+{
+	return inn_relay_tick();
+}

@@ -1,0 +1,2 @@
+#define IsUnderPostmaster		true
+#define IsPostmasterEnvironment true

@@ -140,23 +140,10 @@ watch_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 			inn_wake_at_commit(role);
 	}
 
-	if (!takes_database_away(statement))
-	{
-		next(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
-		return;
-	}
-
 	/* Our workers are connected to it: have them leave first. */
-	inn_launcher_hold(inn_wake_database());
-	PG_TRY();
-	{
-		next(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
-	}
-	PG_FINALLY();
-	{
-		inn_launcher_release();
-	}
-	PG_END_TRY();
+	if (takes_database_away(statement))
+		inn_launcher_hold();
+	next(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
 }
 
 /* Does it need our database for itself, and may this user ask for that? */

@@ -87,6 +87,7 @@ static bool lacks_database; /* said so already */
 /* What the current transaction of this backend will request. */
 static bool wants_probe;
 static bool wants_restart;
+static bool is_holding;
 
 PGDLLEXPORT void inngest_launcher_main(Datum arg);
 
@@ -100,7 +101,6 @@ static void fill_post(InnRole role, int index, Post *post);
 static void stop_all(void);
 static void request_at_xact_end(XactEvent event, void *arg);
 static void watch_transactions(void);
-static void drop_hold(int code, Datum arg);
 
 Size
 inn_launcher_shmem_size(void)
@@ -419,15 +419,24 @@ request_at_xact_end(XactEvent event, void *arg)
 		inn_wake(INN_ROLE_LAUNCHER);
 	}
 	wants_probe = wants_restart = false;
+	if (is_holding)
+	{
+		pg_atomic_fetch_sub_u32(&shared->holds, 1);
+		is_holding = false;
+		inn_wake(INN_ROLE_LAUNCHER);
+	}
 }
 
 void
-inn_launcher_hold(Oid database)
+inn_launcher_hold(void)
 {
 	Assert(shared != NULL);
 
+	watch_transactions();
+	if (is_holding)
+		return;
+	is_holding = true;
 	pg_atomic_fetch_add_u32(&shared->holds, 1);
-	before_shmem_exit(drop_hold, (Datum) 0);
 	inn_wake(INN_ROLE_LAUNCHER);
 
 	for (int waited = 0; waited < HOLD_WAIT_MAX_MS; waited += HOLD_WAIT_MS)
@@ -443,20 +452,6 @@ inn_launcher_hold(Oid database)
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}
-}
-
-void
-inn_launcher_release(void)
-{
-	cancel_before_shmem_exit(drop_hold, (Datum) 0);
-	drop_hold(0, (Datum) 0);
-}
-
-static void
-drop_hold(int code, Datum arg)
-{
-	pg_atomic_fetch_sub_u32(&shared->holds, 1);
-	inn_wake(INN_ROLE_LAUNCHER);
 }
 
 void

@@ -24,12 +24,11 @@ extern void inn_launcher_probe_at_commit(void);
 extern void inn_launcher_restart_at_commit(void);
 
 /*
- * Have no workers in a database, because it is about to be dropped or renamed: stops them and waits
+ * Have no workers, because their database is about to be dropped or renamed: stops them and waits
  * until they are gone (a few seconds at most; then whoever asked will see why it cannot be done).
- * inn_launcher_release() lets them come back, if the database is still there.
+ * When the transaction ends they come back, if the database is still there.
  */
-extern void inn_launcher_hold(Oid database);
-extern void inn_launcher_release(void);
+extern void inn_launcher_hold(void);
 
 /* What the scheduler found when it looked for the extension. */
 extern void inn_launcher_report(bool is_installed);

@@ -19,6 +19,7 @@
 
 #include <arpa/inet.h>
 
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "utils/memutils.h"
@@ -45,11 +46,14 @@ static char *listen_failure;			   /* said so already; NULL: listening */
 
 static bool settings_changed(const InnServerConfig *wanted);
 static InnServerConfig wanted_config(void);
+static void close_everything(void);
 static void listen_if_due(void);
 static bool is_loopback(const char *address);
 static void report_failure(const char *reason, const char *hint);
 static bool serve_ready_requests(void);
 static void serve(InnRequest *request);
+static bool is_text(const InnRequest *request);
+static bool is_utf8(const char *value);
 static bool refuse_early(InnRequest *request, const InnTarget *target);
 static bool is_json(const char *content_type);
 static void reply_no_route(InnRequest *request, const InnTarget *target);
@@ -80,12 +84,7 @@ inn_http_tick(bool reloaded)
 	InnServerConfig wanted = wanted_config();
 
 	if (reloaded && settings_changed(&wanted))
-	{
-		inn_calls_abandon();
-		inn_wait_forget_socket();
-		inn_server_stop();
-		listen_at = DT_NOBEGIN;
-	}
+		close_everything();
 	listen_if_due();
 
 	/* Each run may bring requests, so never sleep after one without having looked. */
@@ -103,10 +102,24 @@ inn_http_tick(bool reloaded)
 	return DT_NOBEGIN;
 }
 
+/*
+ * An ERROR passed through, and a request may have been lost sight of: its connection would stay suspended
+ * for ever.  Senders whose connection breaks know what to do.
+ */
 void
 inn_http_recover(void)
 {
-	inn_batch_abandon();
+	inn_batch_forget();
+	close_everything();
+}
+
+static void
+close_everything(void)
+{
+	inn_calls_abandon();
+	inn_wait_forget_socket();
+	inn_server_stop();
+	listen_at = DT_NOBEGIN;
 }
 
 static InnServerConfig
@@ -212,8 +225,16 @@ serve_ready_requests(void)
 static void
 serve(InnRequest *request)
 {
-	InnTarget target = inn_route_find(request);
+	InnTarget target;
 
+	if (!is_text(request))
+	{
+		inn_reply_error(request, 400, "invalid_parameter",
+						"the path, the query and the content type must be UTF-8");
+		return;
+	}
+
+	target = inn_route_find(request);
 	if (target.route == NULL)
 	{
 		reply_no_route(request, &target);
@@ -235,6 +256,24 @@ serve(InnRequest *request)
 			inn_calls_make(request, &target);
 			break;
 	}
+}
+
+/* Replies quote what was asked for, and JSON is UTF-8. */
+static bool
+is_text(const InnRequest *request)
+{
+	for (int i = 0; i < request->nparameters; i++)
+	{
+		if (!is_utf8(request->parameters[i].name) || !is_utf8(request->parameters[i].value))
+			return false;
+	}
+	return is_utf8(request->method) && is_utf8(request->path) && is_utf8(request->content_type);
+}
+
+static bool
+is_utf8(const char *value)
+{
+	return value == NULL || pg_verify_mbstr(PG_UTF8, value, (int) strlen(value), true);
 }
 
 /* What is wrong with the request as such. */

@@ -127,14 +127,8 @@ inn_batch_flush(void)
 }
 
 void
-inn_batch_abandon(void)
+inn_batch_forget(void)
 {
-	for (int i = 0; entries != NULL && i < nentries; i++)
-	{
-		if (entries[i].request != NULL)
-			inn_reply_error(entries[i].request, 503, "internal_error",
-							"the events could not be stored; the server's log says why");
-	}
 	entries = NULL;
 }
 

@@ -30,7 +30,7 @@ extern bool inn_batch_is_full(void);
  */
 extern void inn_batch_flush(void);
 
-/* After an ERROR outside of flushing: reply to what is left, 503. */
-extern void inn_batch_abandon(void);
+/* After an ERROR outside of flushing: the requests are somebody else's care now. */
+extern void inn_batch_forget(void);
 
 #endif /* INN_INGEST_BATCH_H */

@@ -394,9 +394,12 @@ compare_ids(const void *a, const void *b)
 int
 inn_outbox_read_unended(const InnUlid *after, const InnUlid *before, int max, InnUnendedRun *runs)
 {
+	MemoryContext caller = CurrentMemoryContext;
 	uint64 nrows = INN_RUN(&read_unended, inn_arg_ulid(after), inn_arg_ulid(before),
 						   inn_arg(Int32GetDatum(max)));
 
+	/* Running a plan leaves us in the context of SPI. */
+	MemoryContextSwitchTo(caller);
 	for (uint64 i = 0; i < nrows; i++)
 	{
 		runs[i].function_id = inn_row_uuid(i, 11);

@@ -63,6 +63,7 @@ static void watch_utility(PlannedStmt *pstmt, const char *queryString, bool read
 						  ProcessUtilityContext context, ParamListInfo params,
 						  QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc);
 static bool takes_database_away(Node *statement);
+static bool renames_database(Node *statement);
 
 void
 _PG_init(void)
@@ -140,6 +141,10 @@ watch_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 			inn_wake_at_commit(role);
 	}
 
+	/* A database of the wanted name may appear, with the extension in it. */
+	if (IsA(statement, CreatedbStmt) || renames_database(statement))
+		inn_launcher_probe_at_commit();
+
 	/* Our workers are connected to it: have them leave first. */
 	if (takes_database_away(statement))
 		inn_launcher_hold();
@@ -155,10 +160,16 @@ takes_database_away(Node *statement)
 
 	if (IsA(statement, DropdbStmt))
 		name = castNode(DropdbStmt, statement)->dbname;
-	else if (IsA(statement, RenameStmt) &&
-			 castNode(RenameStmt, statement)->renameType == OBJECT_DATABASE)
+	else if (renames_database(statement))
 		name = castNode(RenameStmt, statement)->subname;
 
 	return name != NULL && OidIsValid(database) && get_database_oid(name, true) == database &&
 		   inn_owns_database(database, GetUserId());
+}
+
+static bool
+renames_database(Node *statement)
+{
+	return IsA(statement, RenameStmt) &&
+		   castNode(RenameStmt, statement)->renameType == OBJECT_DATABASE;
 }

@@ -76,7 +76,7 @@ static InnPlan take_snapshot =
 	" o.place, o.id, o.xact, o.kind" \
 	" FROM (" rows ") AS o" \
 	" LEFT JOIN inngest.function_runs r ON r.id = o.run_id" NEWS_TABLES \
-	" LEFT JOIN inngest.events e ON o.event_name IS NULL AND e.id = r.event_id"
+	" LEFT JOIN inngest.events e ON e.id = CASE WHEN o.event_name IS NULL THEN r.event_id END"
 
 static InnPlan read_at_once = {OUTBOX_ROWS("(SELECT ctid AS place, * FROM inngest.redis_outbox"
 										   " WHERE xact = ANY ($2) AND due_at IS NULL"

@@ -25,6 +25,7 @@
 #include <arpa/inet.h>
 #include <microhttpd.h>
 #include <netdb.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -41,6 +42,9 @@ typedef int CallbackResult;
 #endif
 
 #define LISTEN_BACKLOG 1024
+
+/* Descriptors that are left to the server for its files. */
+#define RESERVED_DESCRIPTORS 256
 
 /* A TCP connection. */
 typedef struct InnConnection
@@ -64,6 +68,7 @@ static InnRequest *ready_tail;
 static size_t bodies_bytes; /* memory in bodies now */
 static bool has_resumed;	/* MHD_run() is due */
 
+static int allowed_connections(int wanted);
 static int listen_on(const InnServerConfig *wanted, char *error, size_t error_size);
 static void notify_connection(void *cls, struct MHD_Connection *mhd, void **context,
 							  enum MHD_ConnectionNotificationCode code);
@@ -100,7 +105,7 @@ inn_server_start(const InnServerConfig *wanted, char *error, size_t error_size)
 	daemon_ = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0,
 							   NULL, NULL, handle, NULL,
 							   MHD_OPTION_LISTEN_SOCKET, fd,
-							   MHD_OPTION_CONNECTION_LIMIT, (unsigned int) config.max_connections,
+							   MHD_OPTION_CONNECTION_LIMIT, (unsigned int) allowed_connections(config.max_connections),
 							   MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 							   (size_t) INN_SERVER_CONNECTION_BYTES,
 							   MHD_OPTION_CONNECTION_TIMEOUT,
@@ -150,6 +155,20 @@ listen_on(const InnServerConfig *wanted, char *error, size_t error_size)
 	}
 	freeaddrinfo(address);
 	return fd;
+}
+
+/* As many as descriptors allow; the soft limit is raised if need be. */
+static int
+allowed_connections(int wanted)
+{
+	struct rlimit limit;
+	rlim_t needed = (rlim_t) wanted + RESERVED_DESCRIPTORS;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed)
+		return wanted;
+	limit.rlim_cur = Min(needed, limit.rlim_max);
+	(void) setrlimit(RLIMIT_NOFILE, &limit);
+	return Max((int) limit.rlim_cur - RESERVED_DESCRIPTORS, 16);
 }
 
 void

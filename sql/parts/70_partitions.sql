@@ -146,7 +146,7 @@ $$;
 COMMENT ON FUNCTION inngest.default_expire IS 'internal: delete a batch of expired rows from a default partition';
 
 CREATE FUNCTION inngest.maintain() RETURNS timestamptz
-LANGUAGE plpgsql SET search_path TO pg_catalog, inngest, pg_temp SET lock_timeout TO '100ms'
+LANGUAGE plpgsql SECURITY DEFINER SET search_path TO pg_catalog, inngest, pg_temp SET lock_timeout TO '100ms'
 AS $$
 DECLARE
 	move_limit CONSTANT integer := 10000;

@@ -31,11 +31,11 @@ typedef struct InnFunction
 
 /*
  * The functions that have a trigger equal to one of the names: each once, not the archived.  Sees what
- * is committed now, whatever the isolation level.  palloc'ed in the SPI context; *count is set.
+ * is committed now, whatever the isolation level.  palloc'ed; *count is set.
  */
 extern InnFunction *inn_functions_by_trigger(const char **names, int nnames, int *count);
 
-/* One function, also an archived one; false if there is none. slug lives in the SPI context. */
+/* One function, also an archived one; false if there is none. slug is palloc'ed. */
 extern bool inn_functions_by_slug(const char *slug, InnFunction *function);
 extern bool inn_functions_by_id(const pg_uuid_t *id, InnFunction *function);
 

@@ -34,7 +34,7 @@ typedef struct InnEvent
 /* Store events, in one statement.  Only seeded ones may be known already. */
 extern void inn_events_insert(InnEvent *events, int nevents);
 
-/* Read one event; false if there is none.  Pointers live in the SPI context. */
+/* Read one event; false if there is none.  Pointers live in the current context. */
 extern bool inn_events_read(const InnUlid *id, InnEvent *event);
 
 #endif /* INN_EVENTS_H */

@@ -87,6 +87,7 @@ inn_plan_run_latest(InnPlan *plan, int nargs, const InnArg *args)
 static uint64
 run(InnPlan *plan, int nargs, const InnArg *args, Snapshot snapshot)
 {
+	MemoryContext caller = CurrentMemoryContext;
 	Datum values[INN_PLAN_MAX_ARGS];
 	char nulls[INN_PLAN_MAX_ARGS];
 	int result;
@@ -105,6 +106,9 @@ run(InnPlan *plan, int nargs, const InnArg *args, Snapshot snapshot)
 									  true, false, 0);
 	if (result < 0)
 		elog(ERROR, "could not run \"%s\": %s", plan->text, SPI_result_code_string(result));
+
+	/* SPI leaves its own context behind, which dies before what the caller makes for after the commit. */
+	MemoryContextSwitchTo(caller);
 	return SPI_processed;
 }
 

@@ -81,7 +81,7 @@ extern void inn_sql_end(void);
 
 /*
  * Run a plan; returns the number of rows processed or returned.  Rows are in SPI_tuptable until the next
- * one runs.  nargs must be what the plan says.
+ * one runs.  nargs must be what the plan says.  The current memory context stays what it is.
  */
 extern uint64 inn_plan_run(InnPlan *plan, int nargs, const InnArg *args);
 
@@ -99,7 +99,7 @@ extern int64 inn_row_bigint(uint64 row, int column);
 extern InnUlid inn_row_ulid(uint64 row, int column);
 extern pg_uuid_t inn_row_uuid(uint64 row, int column);
 extern TimestampTz inn_row_time(uint64 row, int column, TimestampTz if_null);
-extern char *inn_row_text(uint64 row, int column); /* palloc'ed in the SPI context; NULL for null */
+extern char *inn_row_text(uint64 row, int column); /* palloc'ed; NULL for null */
 
 /*
  * A worker's transaction with its snapshot.  inn_work_abort() is for the handler of an error: it rolls

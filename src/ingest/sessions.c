@@ -142,8 +142,9 @@ has_key(const Sessions *sessions, const JsonbValue *key)
 {
 	Session wanted = {.key = *key};
 
-	return bsearch(&wanted, sessions->items, sessions->count, sizeof(Session), compare_keys) !=
-		   NULL;
+	/* items may be NULL, which bsearch() must not be given */
+	return sessions->count > 0 && bsearch(&wanted, sessions->items, sessions->count,
+										  sizeof(Session), compare_keys) != NULL;
 }
 
 /* {"sessions": {key: id, …}} */

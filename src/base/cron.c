@@ -36,6 +36,7 @@ static const Field fields[] = {
 };
 
 static const char *skip_zone(const char **pos);
+static bool is_zone_name(const char *name);
 static const char *read_list(const char **pos, const Field *field);
 static const char *read_range(const char **pos, const Field *field);
 static const char *read_value(const char **pos, const Field *field, int *value);
@@ -93,7 +94,31 @@ skip_zone(const char **pos)
 	name[len] = '\0';
 	*pos += len;
 
-	return pg_tzset(name) != NULL ? NULL : "The time zone is unknown.";
+	return is_zone_name(name) && pg_tzset(name) != NULL ? NULL : "The time zone is unknown.";
+}
+
+/*
+ * May it be a name of the time zone database?  The server also takes descriptions such as "ABC+5", of
+ * which there is no end, and remembers each as long as the process lives.  They all have digits; few
+ * names do.
+ */
+static bool
+is_zone_name(const char *name)
+{
+	static const char *const with_digits[] = {"EST5EDT", "CST6CDT", "MST7MDT", "PST8PDT"};
+	static const char fixed[] = "Etc/GMT"; /* and hours, with a sign */
+	const char *hours = name + sizeof(fixed) - 1;
+
+	if (strpbrk(name, "0123456789") == NULL)
+		return true;
+	for (int i = 0; i < (int) lengthof(with_digits); i++)
+	{
+		if (pg_strcasecmp(name, with_digits[i]) == 0)
+			return true;
+	}
+	return pg_strncasecmp(name, fixed, sizeof(fixed) - 1) == 0 &&
+		   (*hours == '+' || *hours == '-') && strlen(hours) <= 3 &&
+		   strspn(hours + 1, "0123456789") == strlen(hours + 1);
 }
 
 /* list -> range { "," range } blank */

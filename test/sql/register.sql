@@ -98,7 +98,8 @@ SELECT cron, fault
 FROM unnest(ARRAY['* * * * *', ' */5 0-6,12/2 ?  JAN-mar sun ', 'TZ=Europe/Paris 0 9 * * mon-fri', 'CRON_TZ=UTC 0 0 30 2 *',
 				  '@daily', '* * * *', '* * * * * *', '60 * * * *', '* 24 * * *', '* * 0 * *', '* * * 13 *', '* * * * 7',
 				  '5-1 * * * *', '*/0 * * * *', '*/ * * * *', '1,,2 * * * *', '1- * * * *', '*5 * * * *', 'noon * * * *', 'mon * * * *',
-				  '', '   ', 'TZ= * * * * *', 'TZ=Mars/Olympus * * * * *', 'TZ=UTC', repeat('*', 256)]) AS cron
+				  '', '   ', 'TZ= * * * * *', 'TZ=Mars/Olympus * * * * *', 'TZ=ABC+5 * * * * *',
+				  'TZ=Etc/GMT+5 * * * * *', 'TZ=est5edt * * * * *', 'TZ=UTC', repeat('*', 256)]) AS cron
 LEFT JOIN LATERAL pg_temp.judge_trigger(jsonb_build_object('cron', cron)) AS fault ON true;
 
 -- what is right but cannot be done yet has an SQLSTATE of its own

@@ -66,7 +66,7 @@ static dlist_head serving = DLIST_STATIC_INIT(serving);
 static InnRequest *ready_head;
 static InnRequest *ready_tail;
 static size_t bodies_bytes; /* memory in bodies now */
-static bool has_resumed;	/* MHD_run() is due */
+static bool is_due;			/* MHD_run() must be called, whatever epoll says */
 
 static int allowed_connections(int wanted);
 static int listen_on(const InnServerConfig *wanted, char *error, size_t error_size);
@@ -216,7 +216,7 @@ inn_server_deadline(void)
 
 	if (daemon_ == NULL)
 		return INN_NEVER;
-	if (has_resumed || ready_head != NULL)
+	if (is_due || ready_head != NULL)
 		return DT_NOBEGIN;
 	if (MHD_get_timeout(daemon_, &timeout_ms) == MHD_YES)
 		deadline = inn_now() + (int64) Min(timeout_ms, 3600000) * 1000;
@@ -231,7 +231,7 @@ inn_server_run(void)
 {
 	if (daemon_ == NULL)
 		return;
-	has_resumed = false;
+	is_due = false;
 	close_slow_connections();
 	(void) MHD_run(daemon_);
 }
@@ -279,7 +279,7 @@ inn_server_reply(InnRequest *request, int status, const char *content_type, cons
 							 : INN_COUNTER_REPLIES_5XX,
 			  1);
 	MHD_resume_connection(connection->mhd);
-	has_resumed = true;
+	is_due = true;
 }
 
 /* NULL when there is no memory; the connection is closed then. */
@@ -337,6 +337,9 @@ notify_connection(void *cls, struct MHD_Connection *mhd, void **context,
 	free(connection);
 	*context = NULL;
 	inn_count(INN_COUNTER_CONNECTIONS, -1);
+
+	/* At its limit libmicrohttpd does not watch the listening socket; it looks again when run. */
+	is_due = true;
 }
 
 /*

@@ -99,6 +99,7 @@ static TimestampTz keep_post(InnRole role, int index, bool is_wanted);
 static bool is_vacant(Post *post);
 static void fill_post(InnRole role, int index, Post *post);
 static void stop_all(void);
+static void dismiss_all(int code, Datum arg);
 static void request_at_xact_end(XactEvent event, void *arg);
 static void watch_transactions(void);
 
@@ -146,6 +147,7 @@ inngest_launcher_main(Datum arg)
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
 
+	before_shmem_exit(dismiss_all, (Datum) 0);
 	inn_wake_enlist(INN_ROLE_LAUNCHER, 0);
 	inn_wake_set_database(InvalidOid);
 	pg_atomic_write_u32(&shared->presence, PRESENCE_UNKNOWN);
@@ -198,12 +200,10 @@ find_database(void)
 	CommitTransactionCommand();
 
 	if (!OidIsValid(database) && !lacks_database)
-	{
 		ereport(LOG,
 				errmsg("inngest is waiting: database \"%s\" does not exist", inn_database),
 				errhint("Create it and run CREATE EXTENSION inngest there, or set \"inngest.database\"."));
-		lacks_database = true;
-	}
+	lacks_database = !OidIsValid(database);
 	if (database != inn_wake_database())
 	{
 		stop_all();
@@ -353,15 +353,7 @@ fill_post(InnRole role, int index, Post *post)
 static void
 stop_all(void)
 {
-	for (int role = 0; role < INN_ROLE_COUNT; role++)
-	{
-		for (int i = 0; i < INN_MAX_WORKERS_PER_ROLE; i++)
-		{
-			if (posts[role][i].handle != NULL && !posts[role][i].is_stopping)
-				TerminateBackgroundWorker(posts[role][i].handle);
-			posts[role][i].is_stopping = true;
-		}
-	}
+	dismiss_all(0, (Datum) 0);
 	for (int role = 0; role < INN_ROLE_COUNT; role++)
 	{
 		for (int i = 0; i < INN_MAX_WORKERS_PER_ROLE; i++)
@@ -373,6 +365,21 @@ stop_all(void)
 			if (WaitForBackgroundWorkerShutdown(post->handle) == BGWH_POSTMASTER_DIED)
 				proc_exit(1);
 			(void) is_vacant(post);
+		}
+	}
+}
+
+/* Tell everybody to go; also on our own way out, as a successor would not know them. */
+static void
+dismiss_all(int code, Datum arg)
+{
+	for (int role = 0; role < INN_ROLE_COUNT; role++)
+	{
+		for (int i = 0; i < INN_MAX_WORKERS_PER_ROLE; i++)
+		{
+			if (posts[role][i].handle != NULL && !posts[role][i].is_stopping)
+				TerminateBackgroundWorker(posts[role][i].handle);
+			posts[role][i].is_stopping = true;
 		}
 	}
 }

@@ -17,6 +17,7 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
@@ -74,9 +75,9 @@ inn_wait(InnWaitSocket socket, TimestampTz until)
 							PG_WAIT_EXTENSION);
 	ResetLatch(MyLatch);
 
-	/* An idle worker that is told to go leaves without a word in the log. */
+	/* An idle worker that is told to go leaves quietly.  Code 0 means for good, so not the launcher. */
 	if (inn_should_stop())
-		proc_exit(0);
+		proc_exit(MyBgworkerEntry->bgw_restart_time == BGW_NEVER_RESTART ? 0 : 1);
 	CHECK_FOR_INTERRUPTS();
 
 	if (!ConfigReloadPending)

@@ -80,7 +80,7 @@ CREATE FUNCTION inngest.lease_runs(functions text[], max integer DEFAULT 1, leas
 RETURNS SETOF record
 LANGUAGE sql SECURITY DEFINER SET search_path TO pg_catalog, inngest, pg_temp
 AS $$
-	SELECT l.run_id, l.lease_id, f.slug, l.attempt, l.expires_at, inngest.event_json(e)
+	SELECT l.run_id, l.lease_id, f.slug, l.attempt, l.expires_at, CASE WHEN e.id IS NOT NULL THEN inngest.event_json(e) END
 	FROM inngest.lease_runs_ids($1, $2, $3, $4) l
 	JOIN inngest.functions f ON f.id = l.function_id
 	LEFT JOIN inngest.function_runs r ON r.id = l.run_id

@@ -494,7 +494,7 @@ BEGIN
 	wait := least(inngest.input_duration(input, 'wait', '0s'), interval '60 seconds');
 
 	SELECT jsonb_agg(jsonb_build_object('run_id', l.run_id, 'lease_id', l.lease_id, 'function_id', l.function_id, 'attempt', l.attempt,
-			'expires_at', inngest.iso_time(l.expires_at), 'event', l.event, 'events', jsonb_build_array(l.event)))
+			'expires_at', inngest.iso_time(l.expires_at), 'event', l.event, 'events', CASE WHEN l.event IS NULL THEN '[]' ELSE jsonb_build_array(l.event) END))
 		INTO body FROM inngest.lease_runs(functions, most, duration, runs) l;
 	IF body IS NOT NULL OR wait = interval '0' THEN
 		status := 200;

@@ -164,7 +164,7 @@ check_body(const char *body, size_t size)
 		if (inn_json_parse(copy, size, &json, &error))
 			check_definition(json);
 		else
-			Assert(pg_verify_mbstr(PG_UTF8, error, (int) strlen(error), true));
+			Assert(pg_verifymbstr(error, (int) strlen(error), true));
 	}
 	PG_CATCH();
 	{

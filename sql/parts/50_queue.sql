@@ -14,19 +14,18 @@ CREATE TABLE inngest.queue (
 	function_id  uuid NOT NULL,
 	run_at       timestamptz NOT NULL,
 	id           bigint NOT NULL DEFAULT nextval('inngest.queue_id'),
-	kind         text NOT NULL CHECK (kind IN ('attempt', 'admit')),
+	kind         text NOT NULL,
 	run_id       inngest.ulid,
 	event_id     inngest.ulid,
 	attempt      smallint NOT NULL DEFAULT 0,
-	CHECK ((kind = 'attempt') = (run_id IS NOT NULL)),
-	CHECK ((kind = 'admit') = (event_id IS NOT NULL)),
 	PRIMARY KEY (function_id, run_at, id)
 );
 ALTER SEQUENCE inngest.queue_id OWNED BY inngest.queue.id;
-CREATE INDEX queue_run ON inngest.queue (run_id) WHERE run_id IS NOT NULL;
+CREATE INDEX queue_run ON inngest.queue (run_id);
 CREATE INDEX queue_admit ON inngest.queue (run_at, id) WHERE kind = 'admit';
 COMMENT ON TABLE inngest.queue IS 'work that waits for its time or for somebody to take it';
 COMMENT ON SEQUENCE inngest.queue_id IS 'orders queue items of the same time';
+COMMENT ON COLUMN inngest.queue.kind IS 'attempt: run_id and attempt are set; admit: event_id is';
 COMMENT ON COLUMN inngest.queue.run_at IS 'not before';
 
 /*
@@ -61,7 +60,7 @@ CREATE SEQUENCE inngest.redis_outbox_id AS bigint CACHE 32;
 CREATE TABLE inngest.redis_outbox (
 	xact         xid8 NOT NULL DEFAULT pg_current_xact_id(),
 	id           bigint NOT NULL DEFAULT nextval('inngest.redis_outbox_id'),
-	kind         text NOT NULL CHECK (kind IN ('created', 'attempt', 'status')),
+	kind         text NOT NULL,
 	run_id       inngest.ulid NOT NULL,
 	function_id  uuid NOT NULL,
 	event_id     inngest.ulid,

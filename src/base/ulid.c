@@ -30,7 +30,11 @@
 #define SEED_BASE64 14
 #define SEED_PADDING "=="
 
+/* ULIDs whose entropy is drawn at once */
+#define ENTROPY_STOCK 32
+
 static int64 current_unix_ms(void);
+static void take_entropy(uint8 *out);
 static void increment(InnUlid *ulid);
 static uint64 load_word(const uint8 *bytes);
 static void store_word(uint64 word, uint8 *bytes);
@@ -62,9 +66,7 @@ inn_ulid_generate(InnUlid *out)
 	inn_ulid_at(current_unix_ms(), &next);
 	if (memcmp(next.bytes, last.bytes, TIME_LEN) > 0)
 	{
-		if (!pg_strong_random(next.bytes + TIME_LEN, INN_ULID_ENTROPY_LEN))
-			ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR),
-					errmsg("could not generate random values"));
+		take_entropy(next.bytes + TIME_LEN);
 	}
 	else
 	{
@@ -75,6 +77,23 @@ inn_ulid_generate(InnUlid *out)
 	Assert(inn_ulid_compare(&next, &last) > 0);
 	last = next;
 	*out = next;
+}
+
+/* Random bytes for one ULID.  Asking for them costs more than handing them out, so a stock is kept. */
+static void
+take_entropy(uint8 *out)
+{
+	static uint8 stock[ENTROPY_STOCK][INN_ULID_ENTROPY_LEN];
+	static int nleft = 0;
+
+	if (nleft == 0)
+	{
+		if (!pg_strong_random(stock, sizeof(stock)))
+			ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR),
+					errmsg("could not generate random values"));
+		nleft = ENTROPY_STOCK;
+	}
+	memcpy(out, stock[--nleft], INN_ULID_ENTROPY_LEN);
 }
 
 void

@@ -206,17 +206,28 @@ report_failure(const char *reason, const char *hint)
 	pgstat_report_activity(STATE_IDLE, failure);
 }
 
-/* True if there were any. */
+/*
+ * True if there were any.  What arrives while we judge what has arrived still joins the batch: a flush
+ * takes much longer than another look, and without it those who got their replies together would come
+ * back in two halves, each waiting for the flush of the other.
+ */
 static bool
 serve_ready_requests(void)
 {
-	InnRequest *request;
-	bool any = false;
+	InnRequest *request = inn_server_next();
+	bool any = request != NULL;
 
-	while (!inn_batch_is_full() && (request = inn_server_next()) != NULL)
+	while (request != NULL)
 	{
-		any = true;
 		serve(request);
+		if (inn_batch_is_full())
+			break;
+		request = inn_server_next();
+		if (request == NULL)
+		{
+			inn_server_run();
+			request = inn_server_next();
+		}
 	}
 	inn_batch_flush();
 	return any;

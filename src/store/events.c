@@ -41,11 +41,15 @@ static InnPlan insert_many =
 	 " AS e (id, name, data, u, caller_id, ts, v, meta, received_at)",
 	 EVENT_COLUMNS, EVENT_ARRAY_TYPES};
 
+/* The ids of those that were not known come back, in the order of the array. */
 static InnPlan insert_seeded =
 	{"INSERT INTO inngest.events (id, name, data, \"user\", caller_id, ts, v, meta, received_at)"
-	 " VALUES ($1::inngest.ulid, $2, $3, $4, $5, $6, $7, $8, $9)"
-	 " ON CONFLICT DO NOTHING",
-	 EVENT_COLUMNS, EVENT_TYPES};
+	 " SELECT id::inngest.ulid, name, data, u, caller_id, ts, v, meta, received_at"
+	 " FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+	 " AS e (id, name, data, u, caller_id, ts, v, meta, received_at)"
+	 " ON CONFLICT DO NOTHING"
+	 " RETURNING id",
+	 EVENT_COLUMNS, EVENT_ARRAY_TYPES};
 
 static InnPlan read_one = {"SELECT name, data, \"user\", caller_id, ts, v, meta, received_at"
 						   " FROM inngest.events"
@@ -54,7 +58,8 @@ static InnPlan read_one = {"SELECT name, data, \"user\", caller_id, ts, v, meta,
 						   {UUIDOID}};
 
 static void event_args(const InnEvent *event, InnArg *args);
-static void insert_in_one_statement(InnEvent *events, int nevents);
+static void event_array_args(const InnEvent *events, int nevents, InnArg *args);
+static void note_known(InnEvent *events, int nevents, uint64 nstored);
 static Jsonb *row_jsonb(int column);
 
 void
@@ -66,19 +71,18 @@ inn_events_insert(InnEvent *events, int nevents)
 	for (int i = 0; i < nevents; i++)
 		any_seeded |= events[i].is_seeded;
 
-	if (nevents > 1 && !any_seeded)
+	if (nevents == 1 && !any_seeded)
 	{
-		insert_in_one_statement(events, nevents);
+		event_args(&events[0], args);
+		inn_plan_run(&insert_one, EVENT_COLUMNS, args);
 		return;
 	}
-	for (int i = 0; i < nevents; i++)
-	{
-		event_args(&events[i], args);
-		if (events[i].is_seeded)
-			events[i].is_known = inn_plan_run(&insert_seeded, EVENT_COLUMNS, args) == 0;
-		else
-			inn_plan_run(&insert_one, EVENT_COLUMNS, args);
-	}
+
+	event_array_args(events, nevents, args);
+	if (any_seeded)
+		note_known(events, nevents, inn_plan_run(&insert_seeded, EVENT_COLUMNS, args));
+	else
+		inn_plan_run(&insert_many, EVENT_COLUMNS, args);
 }
 
 static void
@@ -100,12 +104,11 @@ event_args(const InnEvent *event, InnArg *args)
 
 /* Turn rows into columns for unnest(). */
 static void
-insert_in_one_statement(InnEvent *events, int nevents)
+event_array_args(const InnEvent *events, int nevents, InnArg *args)
 {
 	static const Oid types[EVENT_COLUMNS] = EVENT_TYPES;
 	Datum *values[EVENT_COLUMNS];
 	bool *nulls[EVENT_COLUMNS];
-	InnArg args[EVENT_COLUMNS];
 
 	for (int c = 0; c < EVENT_COLUMNS; c++)
 	{
@@ -123,7 +126,29 @@ insert_in_one_statement(InnEvent *events, int nevents)
 	}
 	for (int c = 0; c < EVENT_COLUMNS; c++)
 		args[c] = inn_arg_array(values[c], nulls[c], nevents, types[c]);
-	inn_plan_run(&insert_many, EVENT_COLUMNS, args);
+}
+
+/* The result lists the events that were stored.  Of two with one id, the first was. */
+static void
+note_known(InnEvent *events, int nevents, uint64 nstored)
+{
+	uint64 next = 0;
+
+	for (int i = 0; i < nevents; i++)
+	{
+		InnUlid stored;
+
+		events[i].is_known = true;
+		if (next == nstored)
+			continue;
+		stored = inn_row_ulid(next, 1);
+		if (memcmp(&stored, &events[i].id, sizeof(InnUlid)) != 0)
+			continue;
+		events[i].is_known = false;
+		next++;
+	}
+	if (next != nstored)
+		elog(ERROR, "events were stored in another order than they were given");
 }
 
 bool

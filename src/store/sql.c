@@ -117,7 +117,8 @@ prepared(InnPlan *plan)
 {
 	if (plan->saved == NULL)
 	{
-		SPIPlanPtr fresh = SPI_prepare(plan->text, plan->nargs, plan->argtypes);
+		SPIPlanPtr fresh = SPI_prepare_cursor(plan->text, plan->nargs, plan->argtypes,
+											  plan->is_generic ? CURSOR_OPT_GENERIC_PLAN : 0);
 
 		if (fresh == NULL)
 			elog(ERROR, "could not prepare \"%s\": %s", plan->text,

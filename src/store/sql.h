@@ -28,6 +28,7 @@ typedef struct InnPlan
 	const char *text;
 	int nargs;
 	Oid argtypes[INN_PLAN_MAX_ARGS];
+	bool is_generic;  /* plan it once, even if it looks cheaper for the arguments at hand */
 	SPIPlanPtr saved; /* NULL until first used */
 } InnPlan;
 

@@ -173,8 +173,9 @@ launch(void)
 		stop_all();
 		pg_atomic_write_u32(&shared->presence, PRESENCE_UNKNOWN);
 	}
-	if (pg_atomic_exchange_u32(&shared->probe_requested, 0) != 0 &&
-		pg_atomic_read_u32(&shared->presence) == PRESENCE_ABSENT)
+	/* While the scheduler is still looking, the request stays: it may have looked too early. */
+	if (pg_atomic_read_u32(&shared->presence) == PRESENCE_ABSENT &&
+		pg_atomic_exchange_u32(&shared->probe_requested, 0) != 0)
 		pg_atomic_write_u32(&shared->presence, PRESENCE_UNKNOWN);
 	if (may_run)
 		may_run = find_database();

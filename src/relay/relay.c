@@ -124,8 +124,10 @@ static void leave(int code, Datum arg);
 void
 inn_relay_init(void)
 {
-	static const char *const off[] = {"enable_seqscan",	   "enable_bitmapscan", "enable_hashjoin",
-									  "enable_mergejoin",  "enable_material",	"enable_memoize",
+	static const char *const off[] = {"enable_seqscan",	   "enable_bitmapscan",
+									  "enable_sort",	   "enable_incremental_sort",
+									  "enable_hashjoin",   "enable_mergejoin",
+									  "enable_material",   "enable_memoize",
 									  "synchronous_commit"};
 
 	for (int i = 0; i < lengthof(off); i++)

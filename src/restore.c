@@ -31,16 +31,9 @@
 #include "base/wake.h"
 #include "commands/dbcommands.h"
 #include "restore.h"
-#include "store/sql.h"
+#include "store/maintenance.h"
 
 PG_FUNCTION_INFO_V1(inngest_installed);
-
-static InnPlan restoring_sessions =
-	{"SELECT FROM pg_catalog.pg_stat_activity"
-	 " WHERE datname = pg_catalog.current_database() AND application_name = 'pg_restore'"
-	 " LIMIT 1",
-	 0,
-	 {0}};
 
 static void lock_tag(LOCKTAG *tag);
 static bool is_replaying_a_dump(void);
@@ -78,7 +71,7 @@ inn_restore_is_running(void)
 
 	lock_tag(&tag);
 	inn_work_begin("waiting for a restore to end");
-	is_running = inn_plan_run(&restoring_sessions, 0, NULL) > 0;
+	is_running = inn_maintenance_sees_restore();
 	if (!is_running)
 		is_running = LockAcquire(&tag, ExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL;
 	inn_work_commit();

@@ -87,7 +87,7 @@ static const RoleMethods methods[INN_ROLE_COUNT] = {
 
 PGDLLEXPORT void inngest_worker_main(Datum arg);
 
-static void connect_as_engine(void);
+static void connect_as_engine(InnRole role);
 static bool become_engine(void);
 static void settle_in(InnRole role);
 static void run_loop(const RoleMethods *role, MemoryContext tick_context) pg_attribute_noreturn();
@@ -111,7 +111,7 @@ inngest_worker_main(Datum arg)
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
-	connect_as_engine();
+	connect_as_engine(role);
 
 	/* In the roster first: whoever waits for us to leave must see us. */
 	inn_wake_enlist(role, index);
@@ -127,7 +127,7 @@ inngest_worker_main(Datum arg)
 }
 
 static void
-connect_as_engine(void)
+connect_as_engine(InnRole role)
 {
 	BackgroundWorkerInitializeConnectionByOid(inn_wake_database(), InvalidOid, 0);
 
@@ -137,6 +137,13 @@ connect_as_engine(void)
 	SetConfigOption("default_transaction_read_only", "off", PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("default_transaction_deferrable", "off", PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("jit", "off", PGC_SUSET, PGC_S_OVERRIDE);
+
+	/* Plans are kept, and may have been made while the tables were empty; API lists are planned anew. */
+	if (role != INN_ROLE_API)
+	{
+		SetConfigOption("enable_seqscan", "off", PGC_SUSET, PGC_S_OVERRIDE);
+		SetConfigOption("enable_bitmapscan", "off", PGC_SUSET, PGC_S_OVERRIDE);
+	}
 }
 
 /* Find the extension, or leave; only the scheduler, who is first, tells the launcher. */

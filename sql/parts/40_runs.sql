@@ -72,7 +72,7 @@ COMMENT ON TABLE inngest.idempotency_keys IS 'which event ids have started a run
 COMMENT ON COLUMN inngest.idempotency_keys.key IS 'first 16 bytes of the SHA-256 of the event id';
 
 CREATE FUNCTION inngest.run_status(outcome inngest.run_outcome, started_at timestamptz) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
+LANGUAGE sql STABLE PARALLEL SAFE
 AS $$ SELECT CASE WHEN outcome IS NOT NULL THEN outcome::text WHEN started_at IS NULL THEN 'QUEUED' ELSE 'RUNNING' END $$;
 COMMENT ON FUNCTION inngest.run_status IS 'QUEUED, RUNNING, COMPLETED, FAILED, CANCELLED or SKIPPED';
 

@@ -1,5 +1,8 @@
 /*
  * The SQL API.  Functions act as inngest_engine, with a search_path of their own.
+ *
+ * Those that take from the queue forbid sequential scans: their plans are kept, and may have been made
+ * when the queue was empty.
  */
 CREATE FUNCTION inngest.send_event(
 	name text, data jsonb DEFAULT '{}', id text DEFAULT NULL, ts timestamptz DEFAULT NULL, "user" jsonb DEFAULT NULL)
@@ -54,14 +57,14 @@ AS 'MODULE_PATHNAME', 'inngest_resume_function';
 COMMENT ON FUNCTION inngest.resume_function IS 'end of a pause';
 
 CREATE FUNCTION inngest.cancel_run(run inngest.ulid) RETURNS boolean
-LANGUAGE C STRICT SECURITY DEFINER SET search_path TO pg_catalog, inngest, pg_temp
+LANGUAGE C STRICT SECURITY DEFINER SET search_path TO pg_catalog, inngest, pg_temp SET enable_seqscan TO off SET enable_bitmapscan TO off
 AS 'MODULE_PATHNAME', 'inngest_cancel_run';
 COMMENT ON FUNCTION inngest.cancel_run IS 'end a run as CANCELLED; false if it had ended already';
 
 CREATE FUNCTION inngest.lease_runs_ids(functions text[], max integer, lease interval, runs inngest.ulid[],
 	OUT run_id inngest.ulid, OUT lease_id inngest.ulid, OUT function_id uuid, OUT attempt integer, OUT expires_at timestamptz)
 RETURNS SETOF record
-LANGUAGE C SECURITY DEFINER SET search_path TO pg_catalog, inngest, pg_temp
+LANGUAGE C SECURITY DEFINER SET search_path TO pg_catalog, inngest, pg_temp SET enable_seqscan TO off SET enable_bitmapscan TO off
 AS 'MODULE_PATHNAME', 'inngest_lease_runs';
 COMMENT ON FUNCTION inngest.lease_runs_ids IS 'internal: lease_runs without what is to be read';
 
@@ -89,17 +92,17 @@ $$;
 COMMENT ON FUNCTION inngest.lease_runs IS 'take up to max waiting attempts of pull functions for a time; with runs, only of those';
 
 CREATE FUNCTION inngest.extend_lease(run inngest.ulid, lease inngest.ulid, duration interval DEFAULT '60s') RETURNS timestamptz
-LANGUAGE C STRICT SECURITY DEFINER SET search_path TO pg_catalog, inngest, pg_temp
+LANGUAGE C STRICT SECURITY DEFINER SET search_path TO pg_catalog, inngest, pg_temp SET enable_seqscan TO off SET enable_bitmapscan TO off
 AS 'MODULE_PATHNAME', 'inngest_extend_lease';
 COMMENT ON FUNCTION inngest.extend_lease IS 'let a lease expire so long from now; returns when that is';
 
 CREATE FUNCTION inngest.complete_run(run inngest.ulid, lease inngest.ulid, output jsonb DEFAULT NULL) RETURNS void
-LANGUAGE C SECURITY DEFINER SET search_path TO pg_catalog, inngest, pg_temp
+LANGUAGE C SECURITY DEFINER SET search_path TO pg_catalog, inngest, pg_temp SET enable_seqscan TO off SET enable_bitmapscan TO off
 AS 'MODULE_PATHNAME', 'inngest_complete_run';
 COMMENT ON FUNCTION inngest.complete_run IS 'end a leased run as COMPLETED; an error if the lease is lost';
 
 CREATE FUNCTION inngest.fail_run(run inngest.ulid, lease inngest.ulid, error jsonb DEFAULT NULL, retry boolean DEFAULT true) RETURNS timestamptz
-LANGUAGE C SECURITY DEFINER SET search_path TO pg_catalog, inngest, pg_temp
+LANGUAGE C SECURITY DEFINER SET search_path TO pg_catalog, inngest, pg_temp SET enable_seqscan TO off SET enable_bitmapscan TO off
 AS 'MODULE_PATHNAME', 'inngest_fail_run';
 COMMENT ON FUNCTION inngest.fail_run IS 'report a failed attempt; returns when the next may start, null if the run has FAILED for good';
 

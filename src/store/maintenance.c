@@ -33,6 +33,13 @@ PG_FUNCTION_INFO_V1(inngest_partition_release);
 
 static InnPlan maintain = {"SELECT inngest.maintain()", 0, {0}};
 
+static InnPlan restoring_sessions =
+	{"SELECT FROM pg_catalog.pg_stat_activity"
+	 " WHERE datname = pg_catalog.current_database() AND application_name = 'pg_restore'"
+	 " LIMIT 1",
+	 0,
+	 {0}};
+
 static void check_is_ours(Oid relation);
 
 TimestampTz
@@ -40,6 +47,12 @@ inn_maintenance_run(void)
 {
 	(void) inn_plan_run(&maintain, 0, NULL);
 	return inn_row_time(0, 1, 0);
+}
+
+bool
+inn_maintenance_sees_restore(void)
+{
+	return inn_plan_run(&restoring_sessions, 0, NULL) > 0;
 }
 
 /* partition_adopt(partition regclass) */

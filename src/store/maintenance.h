@@ -16,4 +16,7 @@
 /* Do one piece of what is due; returns when to be called again. */
 extern TimestampTz inn_maintenance_run(void);
 
+/* Is a pg_restore connected to this database? */
+extern bool inn_maintenance_sees_restore(void);
+
 #endif /* INN_MAINTENANCE_H */

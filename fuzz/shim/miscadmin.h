@@ -1,2 +1,2 @@
-#define IsUnderPostmaster		true
+#define IsUnderPostmaster true
 #define IsPostmasterEnvironment true

@@ -22,33 +22,33 @@ typedef uint32_t uint32;
 typedef uint64_t uint64;
 typedef uintptr_t Datum;
 
-#define INT64CONST(x)	   (x##L)
-#define UINT64_FORMAT	   "%lu"
-#define PG_INT32_MAX	   INT32_MAX
-#define PG_INT64_MAX	   INT64_MAX
+#define INT64CONST(x) (x##L)
+#define UINT64_FORMAT "%lu"
+#define PG_INT32_MAX INT32_MAX
+#define PG_INT64_MAX INT64_MAX
 
-#define Min(x, y)		   ((x) < (y) ? (x) : (y))
-#define Max(x, y)		   ((x) > (y) ? (x) : (y))
-#define lengthof(array)	   (sizeof(array) / sizeof((array)[0]))
-#define StaticAssertDecl   _Static_assert
+#define Min(x, y) ((x) < (y) ? (x) : (y))
+#define Max(x, y) ((x) > (y) ? (x) : (y))
+#define lengthof(array) (sizeof(array) / sizeof((array)[0]))
+#define StaticAssertDecl _Static_assert
 
 #define DatumGetPointer(x) ((void *) (x))
 #define PointerGetDatum(x) ((Datum) (x))
 
 /* unlike the server's, this one is always on */
-#define Assert(condition)                                                           \
-	do                                                                              \
-	{                                                                               \
-		if (!(condition))                                                           \
-		{                                                                           \
+#define Assert(condition) \
+	do \
+	{ \
+		if (!(condition)) \
+		{ \
 			fprintf(stderr, "%s:%d: failed: %s\n", __FILE__, __LINE__, #condition); \
-			abort();                                                                \
-		}                                                                           \
+			abort(); \
+		} \
 	} while (0)
 
-#define ereport(level, ...)		   abort()
+#define ereport(level, ...) abort()
 
-#define pg_strncasecmp			   strncasecmp
+#define pg_strncasecmp strncasecmp
 #define pg_strong_random(buf, len) (getrandom(buf, len, 0) == (ssize_t) (len))
 
 #endif /* FUZZ_POSTGRES_H */

@@ -417,7 +417,7 @@ fits(const char *text, const char *pattern)
 	for (; *pattern != '\0'; pattern++, text++)
 	{
 		if (*pattern == '0' ? (*text < '0' || *text > '9')
-							: pg_ascii_toupper((unsigned char) *text) != *pattern)
+							: pg_ascii_toupper((unsigned char) *text) != (unsigned char) *pattern)
 			return false;
 	}
 	return true;

@@ -78,11 +78,14 @@ inn_restore_is_running(void)
 	return is_running;
 }
 
-/* A lock that nobody else can have a reason to take. */
+/*
+ * An advisory lock, because only these are released when a session ends that is not in a transaction.
+ * No SQL function can take it: theirs have 1 or 2 in the last field.
+ */
 static void
 lock_tag(LOCKTAG *tag)
 {
-	SET_LOCKTAG_OBJECT(*tag, MyDatabaseId, ExtensionRelationId, InvalidOid, 0);
+	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, ExtensionRelationId, 0, 3);
 }
 
 /* Every dump, in whatever format, sets these before anything else; hardly anybody else sets them all. */

@@ -306,6 +306,22 @@ is($inn->http('POST', '/api/v1/functions', '{}', headers => { 'content-type' => 
 	is($fifth->reply->{status}, 200, 'its turn comes when one of them ends');
 }
 
-is($inn->log_count('server process .* was terminated|exited with exit code'), 0, 'no worker has died');
+# several workers share the port
+{
+	$inn->mark_log;
+	$inn->set('inngest.http_max_connections', 100);
+	$inn->set_and_reload('inngest.http_workers', 2);
+	wait_for(sub { $inn->log_count('inngest is listening on') == 2 }, 'two HTTP workers listen');
+
+	# which of them gets a connection is up to the kernel, so there are enough of them
+	my @wires = map { wire() } 1 .. 40;
+	$wires[$_]->request('POST', '/e/k', event("shared$_")) for 0 .. $#wires;
+	is(scalar(grep { my $reply = $_->reply; defined $reply && $reply->{status} == 200 } @wires), 40,
+		'two workers serve one port');
+	is($inn->sql("SELECT count(DISTINCT name) FROM inngest.events WHERE name LIKE 'wire/shared%'"), 40, 'events of both are stored');
+}
+
+unlike(PostgreSQL::Test::Utils::slurp_file($inn->node->logfile), qr/server process .* was terminated|exited with exit code/,
+	'no worker has died');
 
 done_testing();

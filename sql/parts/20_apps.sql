@@ -3,6 +3,10 @@
  *
  * Rows here are few and change rarely.  Every backend caches what it looks up by event name
  * (src/match/match.c); a change tells the others through the relation cache.
+ *
+ * No foreign keys: a parallel pg_restore loads the tables of an extension in any order, with their
+ * constraints in place.  Only src/store/apps.c writes here, and rows of environments, apps and functions
+ * are never deleted.
  */
 CREATE TABLE inngest.environments (
 	id          uuid NOT NULL PRIMARY KEY,
@@ -15,7 +19,7 @@ INSERT INTO inngest.environments (id, name) VALUES ('00000000-0000-4000-b000-000
 
 CREATE TABLE inngest.apps (
 	id          uuid NOT NULL PRIMARY KEY,
-	env_id      uuid NOT NULL REFERENCES inngest.environments,
+	env_id      uuid NOT NULL,
 	name        text NOT NULL,
 	created_at  timestamptz NOT NULL DEFAULT now(),
 	updated_at  timestamptz NOT NULL DEFAULT now(),
@@ -26,8 +30,8 @@ COMMENT ON COLUMN inngest.apps.name IS 'the app id of the SDKs; app_id in the AP
 
 CREATE TABLE inngest.functions (
 	id            uuid NOT NULL PRIMARY KEY,
-	env_id        uuid NOT NULL REFERENCES inngest.environments,
-	app_id        uuid NOT NULL REFERENCES inngest.apps,
+	env_id        uuid NOT NULL,
+	app_id        uuid NOT NULL,
 	slug          text NOT NULL,
 	name          text NOT NULL,
 	runtime       text NOT NULL CHECK (runtime IN ('pull', 'http', 'sql')),
@@ -49,7 +53,7 @@ COMMENT ON COLUMN inngest.functions.paused_at IS 'set: new events make skipped r
 COMMENT ON COLUMN inngest.functions.archived_at IS 'set: deleted; triggers nothing any more';
 
 CREATE TABLE inngest.triggers (
-	function_id  uuid NOT NULL REFERENCES inngest.functions ON DELETE CASCADE,
+	function_id  uuid NOT NULL,
 	position     smallint NOT NULL,
 	event_name   text NOT NULL,
 	PRIMARY KEY (function_id, position)

@@ -42,9 +42,9 @@ class Api:
         with urllib.request.urlopen(request, timeout=60) as reply:
             return json.load(reply)
 
-    def lease(self, functions):
+    def lease(self, functions, **more):
         body = {"functions": functions, "max": 1, "lease": LEASE, "wait": WAIT}
-        return self.post("/lease", body)["data"]
+        return self.post("/lease", body | more)["data"]
 
     def complete(self, run, output):
         return self.post(f"/{run['run_id']}/complete", {"lease_id": run["lease_id"], "output": output})
@@ -92,5 +92,7 @@ if __name__ == "__main__":
         main()
     except KeyboardInterrupt:
         sys.exit(130)
-    except OSError as error:  # no server, or it refused
+    except urllib.error.HTTPError as error:
+        sys.exit(f"pull-worker: {error}: {error.read().decode()}")
+    except OSError as error:  # no server there
         sys.exit(f"pull-worker: {error}")

@@ -52,8 +52,7 @@ def main():
     while True:
         for stream, found in entries(client, streams):
             for entry, fields in found:
-                body = {"run_ids": [fields["run_id"]], "max": 1, "lease": pull_worker.LEASE}
-                runs = api.post("/lease", body)["data"]
+                runs = api.lease([fields["function_id"]], run_ids=[fields["run_id"]], wait="0s")
                 for run in runs:
                     pull_worker.work(api, run)
                 client.xack(stream, GROUP, entry)
@@ -66,5 +65,7 @@ if __name__ == "__main__":
         main()
     except KeyboardInterrupt:
         sys.exit(130)
+    except pull_worker.urllib.error.HTTPError as error:
+        sys.exit(f"redis-worker: {error}: {error.read().decode()}")
     except (OSError, redis.RedisError) as error:
         sys.exit(f"redis-worker: {error}")

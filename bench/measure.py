@@ -1,0 +1,347 @@
+"""What is measured, and what it must reach.  Each function adds rows to the table."""
+
+import http.client
+import json
+import statistics
+import threading
+import time
+
+MATCHING = "bench/matched"
+PLAIN = "bench/plain"
+DATA = '{"user_id": "u-4711", "plan": "pro", "amount": 1299, "tags": ["a", "b"]}'
+RUNS = 1_000_000
+OWNER = "SET ROLE inngest_engine;"
+
+
+class Effort:
+    def __init__(self, is_quick):
+        self.repetitions = 1 if is_quick else 3
+        self.seconds = 2 if is_quick else 3
+        self.idle_seconds = 5 if is_quick else 10
+
+    def compare(self, **subjects):
+        """Let them take turns: {name: [what it returned in each round]}."""
+        results = {name: [] for name in subjects}
+        for _ in range(self.repetitions):
+            for name, subject in subjects.items():
+                results[name].append(subject())
+        return results
+
+
+def ratio_of(values, baseline):
+    """The median of the ratios of each round: what else the machine does changes more slowly."""
+    return statistics.median(value / base for value, base in zip(values, baseline))
+
+
+class Table:
+    """Rows of what, figure, baseline, ratio and bound."""
+
+    def __init__(self):
+        self.rows = []
+        self.bounded = self.missed = 0
+
+    def compare(self, what, values, unit, baseline, bound=None, holds=None):
+        """A row of medians; holds is a function of figure and ratio."""
+        figure, ratio = statistics.median(values), ratio_of(values, baseline)
+        self.add(what, figure, unit, bound, holds and holds(figure, ratio), statistics.median(baseline), ratio)
+
+    def add(self, what, figure, unit, bound=None, holds=None, baseline=None, ratio=None):
+        verdict = ""
+        if bound is not None:
+            self.bounded += 1
+            self.missed += not holds
+            verdict = "ok" if holds else "MISSED"
+        row = (what, number(figure) + " " + unit, "" if baseline is None else number(baseline),
+               "" if ratio is None else f"{ratio:.2f}", bound or "", verdict)
+        self.rows.append(row)
+        print("   " + "  ".join(cell for cell in row if cell), flush=True)
+
+    def __str__(self):
+        head = ("what", "figure", "baseline", "ratio", "bound", "")
+        widths = [max(len(row[c]) for row in [head] + self.rows) for c in range(len(head))]
+        lines = ["| " + " | ".join(cell.ljust(width) if c in (0, 4) else cell.rjust(width)
+                                   for c, (cell, width) in enumerate(zip(row, widths))) + " |"
+                 for row in [head] + self.rows]
+        lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+        return "\n".join(lines)
+
+
+def number(value):
+    if value >= 1000:
+        return f"{value:,.0f}".replace(",", " ")
+    return f"{value:.3g}" if value < 100 else f"{value:.0f}"
+
+
+def register(server, slug, event):
+    config = {"id": slug, "name": slug, "runtime": "pull", "triggers": [{"event": event}]}
+    server.sql(f"SELECT FROM inngest.register_function('{json.dumps(config)}')")
+
+
+def idle(server, table, effort):
+    """Nobody asks for anything."""
+    server.sql("ALTER SYSTEM SET autovacuum = off", "postgres")
+    server.sql("SELECT pg_reload_conf()", "postgres")
+    time.sleep(3)
+
+    def transactions():
+        return int(server.sql("SELECT xact_commit + xact_rollback FROM pg_stat_database"
+                              " WHERE datname = 'inngest'", "postgres"))
+
+    pids = server.workers()
+    queries, cpu = transactions(), cpu_seconds(pids)
+    time.sleep(effort.idle_seconds)
+    cpu = 100 * (cpu_seconds(pids) - cpu) / effort.idle_seconds
+    queries = transactions() - queries
+    table.add(f"idle for {effort.idle_seconds} s: transactions", queries, "", bound="0", holds=queries == 0)
+    table.add("idle: CPU of all workers", cpu, "%", bound="< 0.5 %", holds=cpu < 0.5)
+    server.sql("ALTER SYSTEM RESET autovacuum", "postgres")
+    server.sql("SELECT pg_reload_conf()", "postgres")
+
+
+def cpu_seconds(pids):
+    total = 0
+    for pid in pids:
+        with open(f"/proc/{pid}/schedstat", encoding="ascii") as stat:
+            total += int(stat.read().split()[0])
+    return total / 1e9
+
+
+def memory(server, table, effort):
+    """Private memory and mapped files of each worker: idle, after 100 000 runs, after 200 000."""
+    register(server, "bench-matched", MATCHING)
+    pids = server.workers()
+    sizes = [private_sizes(pids)]
+    for _ in range(2):
+        left = 100_000
+        while left > 0:
+            left -= server.wrk(server.url + "/api/v1/events", 16, effort.seconds, MATCHING)["requests"]
+        wait_for_relay(server)
+        sizes.append(private_sizes(pids))
+
+    for pid, name in pids.items():
+        series = [size[pid] / 1e6 for size in sizes]
+        figures = " / ".join(f"{mb:.1f}" for mb in series)
+        table.add(f"{name}: idle / 100 k / 200 k runs: {figures}", max(series), "MB", bound="<= 8.7 MB",
+                  holds=max(series) <= 8.7)
+    growth = sum(sizes[2].values()) - sum(sizes[1].values())
+    table.add("all workers: growth from 100 k to 200 k runs", max(growth, 0) / 1e3, "kB", bound="<= 64 kB",
+              holds=growth <= 64_000)
+    open_connections(server, table)
+
+
+def open_connections(server, table):
+    count = 500
+    pids = [pid for pid, name in server.workers().items() if name == "inngest http"]
+    before = sum(private_sizes(pids).values())
+    connections = []
+    for _ in range(count):
+        connection = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=10)
+        connection.request("POST", "/api/v1/events", json.dumps({"name": PLAIN}),
+                           {"Content-Type": "application/json"})
+        connection.getresponse().read()
+        connections.append(connection)
+    each = (sum(private_sizes(pids).values()) - before) / count / 1e3
+    for connection in connections:
+        connection.close()
+    table.add(f"http worker: each of {count} open connections", max(each, 0), "kB", bound="<= 40 kB",
+              holds=each <= 40)
+
+
+def private_sizes(pids):
+    """{pid: bytes} of Pss_Anon + Pss_File."""
+    sizes = {}
+    for pid in pids:
+        with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as rollup:
+            sizes[pid] = sum(1024 * int(line.split()[1]) for line in rollup
+                             if line.startswith(("Pss_Anon:", "Pss_File:")))
+    return sizes
+
+
+def wait_for_relay(server):
+    until = time.monotonic() + 60
+    while server.sql("SELECT count(*) FROM inngest.redis_outbox") != "0":
+        if time.monotonic() > until:
+            break
+        time.sleep(0.2)
+
+
+def post(server, table, effort):
+    """One event per request, against the daemon that answers a constant."""
+    register(server, "bench-matched", MATCHING)
+    url = server.url + "/api/v1/events"
+    for connections in (1, 16, 64, 256):
+        figures = effort.compare(
+            constant=lambda: server.wrk(server.constant_url, connections, effort.seconds, PLAIN),
+            plain=lambda: server.wrk(url, connections, effort.seconds, PLAIN),
+            matched=lambda: server.wrk(url, connections, effort.seconds, MATCHING))
+        rates, p99 = ({name: [figure[key] for figure in all] for name, all in figures.items()}
+                      for key in ("rate", "p99"))
+        is_bound = connections == 64
+        table.compare(f"POST, no match, {connections} connections", rates["plain"], "/s", rates["constant"],
+                      ">= 0.25" if is_bound else None, lambda _, ratio: ratio >= 0.25)
+        table.compare(f"POST, one match, {connections} connections", rates["matched"], "/s", rates["constant"])
+        if is_bound:
+            table.compare("POST, no match, 64 connections, p99", p99["plain"], "ms", p99["constant"],
+                          "< 25 ms", lambda figure, _: figure < 25)
+            table.compare("POST, one match, 64 connections, p99", p99["matched"], "ms", p99["constant"])
+
+    rates = effort.compare(bare=lambda: bare_inserts(server, 1, effort),
+                           plain=lambda: server.wrk(url, 1, effort.seconds, PLAIN)["rate"])
+    table.compare("POST, no match, 1 connection, against 1 client's INSERT", rates["plain"], "/s", rates["bare"])
+
+    rates = effort.compare(
+        constant=lambda: server.wrk(server.constant_url, 64, effort.seconds, PLAIN, 1, "seed")["rate"],
+        seeded=lambda: server.wrk(server.url + "/e/key", 64, effort.seconds, PLAIN, 1, "seed")["rate"])
+    table.compare("POST as SDKs do, with a seed, no match, 64 connections", rates["seeded"], "/s",
+                  rates["constant"])
+
+
+def bare_inserts(server, clients, effort):
+    """Transactions per second that do nothing but insert a row of the same payload."""
+    server.sql("CREATE TABLE IF NOT EXISTS inbox (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,"
+               " name text NOT NULL, data jsonb NOT NULL)")
+    return server.pgbench(f"INSERT INTO inbox (name, data) VALUES ('{PLAIN}', '{DATA}');\n", clients,
+                          effort.seconds)
+
+
+def batch(server, table, effort):
+    """A hundred events per request."""
+    url = server.url + "/api/v1/events"
+    rates = effort.compare(
+        constant=lambda: 100 * server.wrk(server.constant_url, 16, effort.seconds, PLAIN, 100)["rate"],
+        plain=lambda: 100 * server.wrk(url, 16, effort.seconds, PLAIN, 100)["rate"],
+        seeded=lambda: 100 * server.wrk(server.url + "/e/key", 16, effort.seconds, PLAIN, 100, "seed")["rate"])
+    table.compare("POST of 100 events, no match", rates["plain"], "events/s", rates["constant"],
+                  ">= 60 000/s", lambda figure, _: figure >= 60_000)
+    table.compare("POST of 100 events with a seed, no match", rates["seeded"], "events/s", rates["constant"])
+
+
+def sql(server, table, effort):
+    """From SQL: single events and arrays, against INSERT into a table with a name, jsonb and a key."""
+    register(server, "bench-matched", MATCHING)
+    send = "SELECT inngest.send_event('{}', '{}');\n"
+    rates = effort.compare(
+        bare=lambda: bare_inserts(server, 16, effort),
+        plain=lambda: server.pgbench(send.format(PLAIN, DATA), 16, effort.seconds),
+        matched=lambda: server.pgbench(send.format(MATCHING, DATA), 16, effort.seconds))
+    table.compare("send_event, no match, 16 clients", rates["plain"], "/s", rates["bare"])
+    table.compare("send_event, one match, 16 clients", rates["matched"], "/s", rates["bare"], ">= 0.50",
+                  lambda _, ratio: ratio >= 0.5)
+
+    # the arrays wait in a table, so that making them is not measured
+    server.sql("CREATE TABLE IF NOT EXISTS thousand AS SELECT jsonb_agg(jsonb_build_object("
+               f"'name', '{PLAIN}', 'data', '{DATA}'::jsonb)) AS events FROM generate_series(1, 1000)")
+    rates = effort.compare(
+        bare=lambda: 1000 * server.pgbench(
+            "INSERT INTO inbox (name, data) SELECT e->>'name', e->'data'"
+            " FROM thousand, jsonb_array_elements(events) e;\n", 2, effort.seconds),
+        plain=lambda: 1000 * server.pgbench(
+            "SELECT count(*) FROM thousand, inngest.send_events(events);\n", 2, effort.seconds))
+    table.compare("send_events of 1 000, no match, 2 clients", rates["plain"], "events/s", rates["bare"],
+                  ">= 80 000/s", lambda figure, _: figure >= 80_000)
+
+
+def match(server, table, effort):
+    """Names that no cache knows: 1 000 different ones in one call, one of them registered."""
+    cost = {}
+    script = ("\\set r random(1, 1000000000)\n"
+              "SELECT count(*) FROM inngest.send_events((SELECT jsonb_agg(jsonb_build_object('name',"
+              " CASE i WHEN 1 THEN 'many/event.1' ELSE 'many/none.' || (:r + i) END))"
+              " FROM generate_series(1, 1000) i));\n")
+    for triggers in (10, 1_000, 100_000):
+        register_many(server, triggers)
+        cost[triggers] = effort.compare(
+            usec=lambda: 1000 / server.pgbench(script, 1, effort.seconds, "-c synchronous_commit=off"))["usec"]
+        table.compare(f"event with a new name, {triggers} triggers", cost[triggers], "us", cost[10],
+                      "<= 1.30" if triggers == 100_000 else None, lambda _, ratio: ratio <= 1.3)
+    server.sql(OWNER + "DELETE FROM inngest.functions WHERE slug LIKE 'many-%'")
+
+
+def register_many(server, count):
+    """Up to so many functions, each with a trigger of its own."""
+    server.sql(
+        OWNER + "INSERT INTO inngest.apps (id, env_id, name)"
+        " SELECT md5('bench')::uuid, id, 'bench' FROM inngest.environments ON CONFLICT DO NOTHING;"
+        "INSERT INTO inngest.functions (id, env_id, app_id, slug, name, runtime, max_attempts, config)"
+        " SELECT md5('bench' || i)::uuid, e.id, md5('bench')::uuid, 'many-' || i, 'many', 'pull', 4, '{}'"
+        f" FROM inngest.environments e, generate_series(1, {count}) i ON CONFLICT DO NOTHING;"
+        "INSERT INTO inngest.triggers (function_id, position, event_name)"
+        f" SELECT md5('bench' || i)::uuid, 1, 'many/event.' || i FROM generate_series(1, {count}) i"
+        " ON CONFLICT DO NOTHING")
+    server.sql("VACUUM ANALYZE inngest.functions, inngest.triggers")
+
+
+def runs_list(server, table, effort):
+    """The first page of runs of a million."""
+    register(server, "bench-matched", MATCHING)
+    register(server, "bench-rare", "bench/rare")
+    server.sql(
+        OWNER + "INSERT INTO inngest.function_runs"
+        " (id, function_id, function_version, event_id, outcome, started_at, ended_at)"
+        " SELECT inngest.generate_ulid(), CASE WHEN i % 50000 = 0 THEN rare.id ELSE usual.id END, 1,"
+        " inngest.generate_ulid(), o, CASE WHEN o IS NOT NULL THEN now() END,"
+        " CASE WHEN o IS NOT NULL THEN now() END"
+        f" FROM generate_series(1, {RUNS}) i,"
+        " LATERAL (SELECT CASE WHEN i % 20000 = 1 THEN 'FAILED' WHEN i % 10 = 2 THEN NULL ELSE 'COMPLETED' END"
+        "  ::inngest.run_outcome AS o) outcome,"
+        " (SELECT id FROM inngest.functions WHERE slug = 'bench-rare') rare,"
+        " (SELECT id FROM inngest.functions WHERE slug = 'bench-matched') usual")
+    server.sql("ANALYZE inngest.function_runs")
+    connection = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=60)
+    for what, query in (("", ""), (", status=FAILED (50)", "?status=FAILED"),
+                        (", function_id (all but 20)", "?function_id=bench-matched"),
+                        (", function_id (20 runs)", "?function_id=bench-rare"),
+                        (", app_id and status=FAILED", "?app_id=default&status=FAILED")):
+        usec = [get_usec(connection, "/api/v1/runs" + query) for _ in range(20)]
+        median = statistics.median(usec) / 1000
+        table.add(f"first page of 1 M runs{what}", median, "ms", bound="< 20 ms", holds=median < 20)
+    connection.close()
+
+
+def get_usec(connection, path):
+    begin = time.perf_counter()
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    body = answer.read()
+    if answer.status != 200:
+        raise RuntimeError(f"GET {path}: {answer.status} {body[:200]}")
+    return (time.perf_counter() - begin) * 1e6
+
+
+def slow_read(server, table, effort):
+    """Requests that read wait for two seconds; those that send events must not notice."""
+    url = server.url + "/api/v1/events"
+    readers = []
+
+    def read():
+        connection = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=30)
+        get_usec(connection, "/api/v1/runs")
+        connection.close()
+
+    def beside_slow_reads():
+        lock = server.sql_later("BEGIN; LOCK TABLE inngest.apps IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(2)")
+        time.sleep(0.2)
+        readers[:] = [threading.Thread(target=read) for _ in range(4)]
+        for reader in readers:
+            reader.start()
+        figures = server.wrk(url, 16, 2, PLAIN)
+        for reader in readers:
+            reader.join()
+        lock.wait(30)
+        return figures["p99"]
+
+    p99 = effort.compare(alone=lambda: server.wrk(url, 16, 2, PLAIN)["p99"], beside=beside_slow_reads)
+    table.compare("POST, no match, 16 connections, p99 beside 2 s reads", p99["beside"], "ms", p99["alone"],
+                  "< 25 ms", lambda figure, _: figure < 25)
+
+
+MEASUREMENTS = (
+    ("idle", idle),
+    ("memory", memory),
+    ("http", post),
+    ("batch", batch),
+    ("sql", sql),
+    ("match", match),
+    ("read", slow_read),
+    ("list", runs_list),
+)

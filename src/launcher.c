@@ -350,10 +350,15 @@ fill_post(InnRole role, int index, Post *post)
 	lacks_slots = true;
 }
 
-/* Stop everybody and wait until they are gone. */
+/*
+ * Stop everybody and wait until they are gone.  Waiting resets our latch, so the loop is made to look
+ * again: what it was to be woken for may have come meanwhile.
+ */
 static void
 stop_all(void)
 {
+	bool has_waited = false;
+
 	dismiss_all(0, (Datum) 0);
 	for (int role = 0; role < INN_ROLE_COUNT; role++)
 	{
@@ -366,8 +371,11 @@ stop_all(void)
 			if (WaitForBackgroundWorkerShutdown(post->handle) == BGWH_POSTMASTER_DIED)
 				proc_exit(1);
 			(void) is_vacant(post);
+			has_waited = true;
 		}
 	}
+	if (has_waited)
+		SetLatch(MyLatch);
 }
 
 /* Tell everybody to go; also on our own way out, as a successor would not know them. */

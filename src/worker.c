@@ -92,6 +92,8 @@ static bool become_engine(void);
 static void settle_in(InnRole role);
 static void run_loop(const RoleMethods *role, MemoryContext tick_context) pg_attribute_noreturn();
 static TimestampTz safe_tick(const RoleMethods *role, MemoryContext tick_context, bool reloaded);
+static void report(const ErrorData *error);
+static bool is_installed(void);
 
 Datum
 inn_worker_arg(InnRole role, int index)
@@ -150,40 +152,38 @@ connect_as_engine(InnRole role)
 static void
 settle_in(InnRole role)
 {
-	bool is_installed;
+	bool may_work;
 
 	while (role == INN_ROLE_SCHEDULER && inn_restore_is_running())
 		(void) inn_wait((InnWaitSocket){.fd = -1}, inn_now() + USECS_PER_SEC);
 
-	is_installed = become_engine();
+	may_work = become_engine();
 	if (role == INN_ROLE_SCHEDULER)
-		inn_launcher_report(is_installed);
-	if (!is_installed)
+		inn_launcher_report(may_work);
+	if (!may_work)
 		proc_exit(0);
 }
 
 static bool
 become_engine(void)
 {
-	bool is_installed;
-	Oid engine = InvalidOid;
+	Oid engine;
 
+	if (!is_installed())
+		return false;
 	StartTransactionCommand();
-	is_installed = OidIsValid(get_extension_oid("inngest", true));
-	if (is_installed)
-		engine = get_role_oid("inngest_engine", true);
+	engine = get_role_oid("inngest_engine", true);
 	CommitTransactionCommand();
 
-	if (is_installed && !OidIsValid(engine))
+	if (!OidIsValid(engine))
 	{
 		ereport(LOG,
 				errmsg("inngest cannot work: role \"inngest_engine\" does not exist"),
 				errhint("Create the extension anew, or restore the role."));
 		return false;
 	}
-	if (is_installed)
-		SetUserIdAndSecContext(engine, SECURITY_LOCAL_USERID_CHANGE);
-	return is_installed;
+	SetUserIdAndSecContext(engine, SECURITY_LOCAL_USERID_CHANGE);
+	return true;
 }
 
 static void
@@ -226,11 +226,17 @@ safe_tick(const RoleMethods *role, MemoryContext tick_context, bool reloaded)
 	}
 	PG_CATCH();
 	{
+		ErrorData *error;
+
 		HOLD_INTERRUPTS();
 		MemoryContextSwitchTo(tick_context);
-		EmitErrorReport();
+		error = CopyErrorData();
 		FlushErrorState();
 		AbortOutOfAnyTransaction();
+		MemoryContextSwitchTo(tick_context);
+		if (!is_installed())
+			proc_exit(0);
+		report(error);
 		pgstat_report_activity(STATE_IDLE, NULL);
 		if (role->recover != NULL)
 			role->recover();
@@ -244,6 +250,31 @@ safe_tick(const RoleMethods *role, MemoryContext tick_context, bool reloaded)
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(tick_context);
 	return next;
+}
+
+/*
+ * Say what went wrong.  While the extension is being dropped everything does, and nobody wants to know:
+ * the launcher is about to stop us anyway.
+ */
+static void
+report(const ErrorData *error)
+{
+	ereport(LOG, errcode(error->sqlerrcode),
+			errmsg("%s failed and will try again: %s", MyBgworkerEntry->bgw_name, error->message),
+			error->detail != NULL ? errdetail_internal("%s", error->detail) : 0,
+			error->hint != NULL ? errhint("%s", error->hint) : 0,
+			error->context != NULL ? errcontext("%s", error->context) : 0);
+}
+
+static bool
+is_installed(void)
+{
+	bool found;
+
+	StartTransactionCommand();
+	found = OidIsValid(get_extension_oid("inngest", true));
+	CommitTransactionCommand();
+	return found;
 }
 
 static void

@@ -175,11 +175,15 @@ BEGIN
 		END;
 	END LOOP;
 
-	DELETE FROM inngest.idempotency_keys k WHERE k.ctid = ANY (ARRAY(
-		SELECT i.ctid FROM inngest.idempotency_keys i WHERE i.expires_at <= now() LIMIT batch FOR UPDATE SKIP LOCKED));
-	IF FOUND THEN
-		RETURN soon;
-	END IF;
+	BEGIN
+		DELETE FROM inngest.idempotency_keys k WHERE k.ctid = ANY (ARRAY(
+			SELECT i.ctid FROM inngest.idempotency_keys i WHERE i.expires_at <= now() LIMIT batch FOR UPDATE SKIP LOCKED));
+		IF FOUND THEN
+			next_at := least(next_at, soon);
+		END IF;
+	EXCEPTION WHEN lock_not_available THEN
+		next_at := least(next_at, soon);
+	END;
 	RETURN next_at;
 END
 $$;

@@ -140,6 +140,11 @@ connect_as_engine(InnRole role)
 	SetConfigOption("default_transaction_deferrable", "off", PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("jit", "off", PGC_SUSET, PGC_S_OVERRIDE);
 
+	/* Our peers speak UTF-8.  Set in a transaction, it can be converted outside of one, too. */
+	StartTransactionCommand();
+	SetConfigOption("client_encoding", "UTF8", PGC_USERSET, PGC_S_OVERRIDE);
+	CommitTransactionCommand();
+
 	/* Plans are kept, and may have been made while the tables were empty; API lists are planned anew. */
 	if (role != INN_ROLE_API)
 	{

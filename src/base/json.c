@@ -81,9 +81,9 @@ parse(const char *text, size_t len)
 	char *converted;
 	Jsonb *result;
 
-	/* the same pointer if the database speaks UTF-8 or no language at all */
-	converted = (char *) pg_do_encoding_conversion((unsigned char *) copy, (int) len, PG_UTF8,
-												   GetDatabaseEncoding());
+	/* The same pointer if the database speaks UTF-8 or no language at all. */
+	converted = GetDatabaseEncoding() == PG_UTF8 ? copy
+												 : pg_any_to_server(copy, (int) len, PG_UTF8);
 
 	result = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(converted)));
 

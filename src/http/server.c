@@ -30,6 +30,7 @@
 #include <unistd.h>
 
 #include "lib/ilist.h"
+#include "mb/pg_wchar.h"
 
 #include "base/timer.h"
 #include "http/counters.h"
@@ -265,11 +266,15 @@ inn_server_reply(InnRequest *request, int status, const char *content_type, cons
 				 const char *body, size_t size)
 {
 	InnConnection *connection = request->connection;
+	char *utf8 = body == NULL ? NULL : pg_server_to_any(body, (int) size, PG_UTF8);
 
 	Assert(connection->request == request);
 	Assert(connection->response == NULL);
 
-	connection->response = make_response(content_type, allow, body, size);
+	connection->response =
+		make_response(content_type, allow, utf8, utf8 == body ? size : strlen(utf8));
+	if (utf8 != body)
+		pfree(utf8);
 	connection->status = status;
 	connection->request = NULL;
 	leave_list(connection);

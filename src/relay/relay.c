@@ -52,6 +52,12 @@
 #define RETRY_DELAY_MAX_USEC (INT64CONST(5) * USECS_PER_SEC)
 #define MAX_DOUBLINGS 6
 
+/*
+ * The pause after a batch that was not full.  The first run after some silence is told at once; a stream of
+ * them makes a batch each pause and not each commit, which leaves the processors to those who commit.
+ */
+#define PAUSE_USEC (INT64CONST(5) * 1000)
+
 /* a ULID, a slash, the 40 characters that Redis calls run_id */
 #define EPOCH_SIZE 72
 
@@ -83,7 +89,8 @@ static struct
 	char *url;		 /* settings that it was made with */
 	char *prefix;
 	TimestampTz retry_at;
-	int failures; /* in a row */
+	TimestampTz pause_until; /* READY: no batch before that */
+	int failures;			 /* in a row */
 	Belief belief;
 
 	/* valid from MEETING on */
@@ -107,6 +114,7 @@ static void meet(void);
 static void note_server(const char *info);
 static void compare_epochs(void);
 static bool work(void);
+static bool is_pausing(void);
 static bool tell(void);
 static bool ask(void);
 static void catch_up(void);
@@ -154,7 +162,7 @@ inn_relay_socket(void)
 bool
 inn_relay_is_deaf(void)
 {
-	return relay.redis == NULL || relay.step != STEP_READY;
+	return relay.redis == NULL || relay.step != STEP_READY || is_pausing();
 }
 
 TimestampTz
@@ -167,7 +175,8 @@ inn_relay_tick(void)
 	if (relay.redis == NULL)
 		return relay.retry_at;
 	if (relay.step == STEP_READY)
-		return inn_sooner(inn_batch_next(), inn_redis_deadline(relay.redis));
+		return inn_sooner(is_pausing() ? relay.pause_until : inn_batch_next(),
+						  inn_redis_deadline(relay.redis));
 	return inn_redis_deadline(relay.redis);
 }
 
@@ -378,6 +387,8 @@ work(void)
 {
 	if (relay.has_to_catch_up && relay.is_turn_to_ask)
 		return ask();
+	if (is_pausing())
+		return false;
 	if (tell())
 		return true;
 	if (relay.has_to_catch_up)
@@ -387,6 +398,13 @@ work(void)
 		return false;
 	sign();
 	return true;
+}
+
+/* Whoever commits now is told at the end of the pause, without waking us. */
+static bool
+is_pausing(void)
+{
+	return inn_now() < relay.pause_until;
 }
 
 /* A batch of the outbox; false if there is nothing in it. */
@@ -400,6 +418,7 @@ tell(void)
 
 	/* The backlog comes first: it is made of what Redis does not know. */
 	relay.is_turn_to_ask = nrows < INN_BATCH_ROWS;
+	relay.pause_until = nrows > 0 && nrows < INN_BATCH_ROWS ? inn_now() + PAUSE_USEC : DT_NOBEGIN;
 	if (nrows == 0)
 		return false;
 	relay.step = STEP_TELLING;

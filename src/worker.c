@@ -20,6 +20,10 @@
  */
 #include "postgres.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 #include "access/xact.h"
 #include "commands/extension.h"
 #include "fmgr.h"
@@ -43,6 +47,12 @@
 #include "restore.h"
 #include "scheduler.h"
 #include "worker.h"
+
+/*
+ * What malloc keeps between ticks.  By default it returns and fetches again everything above 128 kB, which
+ * under load costs page faults in each tick; a bound of its own keeps the worker small, too.
+ */
+#define KEPT_MEMORY_BYTES (1024 * 1024)
 
 #define RETRY_DELAY_MIN_USEC (INT64CONST(100) * 1000)
 #define RETRY_DELAY_MAX_USEC (INT64CONST(30) * USECS_PER_SEC)
@@ -110,6 +120,10 @@ inngest_worker_main(Datum arg)
 
 	Assert(methods[role].tick != NULL);
 
+#ifdef __GLIBC__
+	(void) mallopt(M_MMAP_THRESHOLD, KEPT_MEMORY_BYTES);
+	(void) mallopt(M_TRIM_THRESHOLD, KEPT_MEMORY_BYTES);
+#endif
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();

@@ -6,6 +6,8 @@ import statistics
 import threading
 import time
 
+from server import wait_for
+
 MATCHING = "bench/matched"
 PLAIN = "bench/plain"
 DATA = '{"user_id": "u-4711", "plan": "pro", "amount": 1299, "tags": ["a", "b"]}'
@@ -226,6 +228,7 @@ def sql(server, table, effort):
     """From SQL: single events and arrays, against INSERT into a table with a name, jsonb and a key."""
     register(server, "bench-matched", MATCHING)
     send = "SELECT inngest.send_event('{}', '{}');\n"
+    switch_redis(server, False)
     rates = effort.compare(
         bare=lambda: bare_inserts(server, 16, effort),
         plain=lambda: server.pgbench(send.format(PLAIN, DATA), 16, effort.seconds),
@@ -233,6 +236,13 @@ def sql(server, table, effort):
     table.compare("send_event, no match, 16 clients", rates["plain"], "/s", rates["bare"])
     table.compare("send_event, one match, 16 clients", rates["matched"], "/s", rates["bare"], ">= 0.50",
                   lambda _, ratio: ratio >= 0.5)
+
+    switch_redis(server, True)
+    rates = effort.compare(
+        bare=lambda: bare_inserts(server, 16, effort),
+        matched=lambda: server.pgbench(send.format(MATCHING, DATA), 16, effort.seconds))
+    table.compare("the same, relay and Redis on the same processors", rates["matched"], "/s", rates["bare"])
+    wait_for_relay(server)
 
     # the arrays wait in a table, so that making them is not measured
     server.sql("CREATE TABLE IF NOT EXISTS thousand AS SELECT jsonb_agg(jsonb_build_object("
@@ -245,6 +255,14 @@ def sql(server, table, effort):
             "SELECT count(*) FROM thousand, inngest.send_events(events);\n", 2, effort.seconds))
     table.compare("send_events of 1 000, no match, 2 clients", rates["plain"], "events/s", rates["bare"],
                   ">= 80 000/s", lambda figure, _: figure >= 80_000)
+
+
+def switch_redis(server, is_on):
+    """Run with or without the relay."""
+    server.sql("ALTER SYSTEM RESET inngest.redis_url" if is_on else "ALTER SYSTEM SET inngest.redis_url = ''")
+    server.sql("SELECT pg_reload_conf()")
+    wait_for(lambda: ("relay" in server.sql("SELECT string_agg(backend_type, ' ') FROM pg_stat_activity")) == is_on,
+             "the relay to come or go")
 
 
 def match(server, table, effort):

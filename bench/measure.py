@@ -359,6 +359,35 @@ def slow_read(server, table, effort):
                   "< 25 ms", lambda figure, _: figure < 25)
 
 
+def outage(server, table, effort):
+    """Redis stops for a minute under load and comes back empty: who accepts, and what is in the stream?"""
+    seconds = 20 * effort.repetitions
+    register(server, "bench-matched", MATCHING)
+    server.sql("ALTER SYSTEM SET inngest.redis_stream_maxlen = 0")
+    server.sql("SELECT pg_reload_conf()")
+
+    def accepted_per_second(duration):
+        return server.wrk(server.url + "/api/v1/events", 16, duration, MATCHING)["rate"]
+
+    before = [accepted_per_second(10) for _ in range(3)]
+    server.stop_child("redis")
+    during = [accepted_per_second(seconds // 3) for _ in range(3)]
+    backlog = int(server.sql("SELECT count(*) FROM inngest.redis_outbox"))
+    server.start_redis()
+    begin = time.monotonic()
+    wait_for(lambda: server.sql("SELECT status FROM inngest.redis_status()") == "ok"
+             and server.sql("SELECT NOT EXISTS (SELECT FROM inngest.redis_outbox)") == "t", "the backlog to drain", 300)
+    drained = time.monotonic() - begin
+    runs = int(server.sql("SELECT count(*) FROM inngest.function_runs"))
+    wait_for(lambda: int(server.redis("XLEN", "inngest:runs")) >= runs, "every run in the stream", 300)
+
+    table.compare(f"events accepted while Redis is away for {seconds} s, against before", during, "/s", before, ">= 0.85",
+                  lambda _, ratio: ratio >= 0.85)
+    table.add("outbox rows when it came back", backlog, "rows")
+    table.add("until they were drained", drained, "s")
+    table.add("runs that are in the stream, which was empty", runs, "runs")
+
+
 MEASUREMENTS = (
     ("idle", idle),
     ("memory", memory),
@@ -369,3 +398,6 @@ MEASUREMENTS = (
     ("read", slow_read),
     ("list", runs_list),
 )
+
+# Too long for every day: run by name, bench/run --only outage.
+ON_REQUEST = (("outage", outage),)

@@ -79,9 +79,12 @@ class Server:
                 shutil.chown(f"{self.work}/{name}", "postgres")
         if self.user:
             shutil.chown(self.work, "postgres")
+        self.start_redis()
+        self.start_cluster()
+
+    def start_redis(self):
         self.start_child("redis", "redis-server", "--port", str(self.redis_port), "--bind", "127.0.0.1",
                          "--save", "", "--appendonly", "no", "--dir", f"{self.work}/redis", as_user=True)
-        self.start_cluster()
 
     def install(self):
         """The server's files linked into a private tree, and the extension installed there."""
@@ -140,6 +143,11 @@ class Server:
         child = subprocess.Popen((self.user if as_user else []) + list(command), stdin=subprocess.DEVNULL,
                                  stdout=log, stderr=log, cwd="/", start_new_session=True)
         self.children.append((name, child))
+
+    def stop_child(self, name):
+        child = next(child for known, child in self.children if known == name and child.poll() is None)
+        os.kill(([int(p) for p in self.offspring(child.pid)] or [child.pid])[0], signal.SIGTERM)
+        child.wait(timeout=60)
 
     def stop(self, keep=False):
         for name, child in reversed(self.children):

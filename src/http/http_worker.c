@@ -34,7 +34,7 @@
 #include "http/routes.h"
 #include "http/server.h"
 
-#define LISTEN_RETRY_USEC (INT64CONST(5) * USECS_PER_SEC)
+#define LISTEN_RETRY_USEC (INT64CONST(1) * USECS_PER_SEC)
 
 /* Turns of the inner loop in one tick: answers lead to new requests on the same connections. */
 #define ROUNDS_PER_TICK 8

@@ -48,7 +48,7 @@ sub new
 		log_mark => 0,
 	}, $class;
 
-	$node->init;
+	$node->init(extra => [ '--encoding=UTF8', '--no-locale' ]);    # whatever the environment says
 	$node->append_conf('postgresql.conf', "shared_preload_libraries = 'inngest'\n")
 	  unless $option{no_preload};
 	$node->append_conf('postgresql.conf', <<"END");

@@ -69,7 +69,8 @@ void
 _PG_init(void)
 {
 	inn_guc_init();
-	if (!process_shared_preload_libraries_in_progress)
+	/* pg_upgrade wants the servers it starts to itself. */
+	if (!process_shared_preload_libraries_in_progress || IsBinaryUpgrade)
 		return;
 
 	previous_shmem_request = shmem_request_hook;
@@ -139,6 +140,7 @@ watch_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 	{
 		for (int role = 0; role < INN_ROLE_COUNT; role++)
 			inn_wake_at_commit(role);
+		inn_launcher_probe_at_commit();
 	}
 
 	/* A database of the wanted name may appear, with the extension in it. */

@@ -280,7 +280,12 @@ keep_post(InnRole role, int index, bool is_wanted)
 	}
 	/* The scheduler may just have found the extension absent, and left. */
 	if (!is_wanted || (role == INN_ROLE_SCHEDULER && wanted(role) == 0))
+	{
+		/* To leave because there is nothing to do is no failure. */
+		post->delay_usec = 0;
+		post->not_before = 0;
 		return INN_NEVER;
+	}
 
 	now = inn_now();
 	if (now < post->not_before)

@@ -24,6 +24,7 @@
 
 #include "base/errors.h"
 #include "base/guc.h"
+#include "base/json.h"
 #include "base/timer.h"
 #include "base/when.h"
 #include "ingest/accept.h"
@@ -97,7 +98,7 @@ inngest_send_events(PG_FUNCTION_ARGS)
 	InnSubmission submission;
 	Datum *ids;
 
-	inn_submission_from_json(PG_GETARG_JSONB_P(0), &submission);
+	inn_submission_from_json(jsonb_arg(fcinfo, 0), &submission);
 	if (submission.is_refused)
 	{
 		if (submission.refused_index >= 0)
@@ -125,7 +126,7 @@ inngest_register_function(PG_FUNCTION_ARGS)
 	text *slug;
 
 	inn_sql_begin();
-	(void) inn_register(PG_GETARG_JSONB_P(0), &function);
+	(void) inn_register(jsonb_arg(fcinfo, 0), &function);
 	slug = (text *) SPI_palloc(VARHDRSZ + strlen(function.slug));
 	SET_VARSIZE(slug, VARHDRSZ + strlen(function.slug));
 	memcpy(VARDATA(slug), function.slug, strlen(function.slug));
@@ -296,7 +297,7 @@ inngest_register_outcome(PG_FUNCTION_ARGS)
 		[INN_PUT_CHANGED] = "changed",
 		[INN_PUT_SAME] = "same",
 	};
-	Jsonb *config = PG_GETARG_JSONB_P(0);
+	Jsonb *config = jsonb_arg(fcinfo, 0);
 	InnDefinition definition;
 	InnFaults faults = {0};
 	TupleDesc desc;
@@ -376,7 +377,14 @@ text_arg(FunctionCallInfo fcinfo, int n)
 static Jsonb *
 jsonb_arg(FunctionCallInfo fcinfo, int n)
 {
-	return PG_ARGISNULL(n) ? NULL : PG_GETARG_JSONB_P(n);
+	Jsonb *json = PG_ARGISNULL(n) ? NULL : PG_GETARG_JSONB_P(n);
+
+	if (json != NULL && !inn_json_numbers_fit(json))
+		ereport(ERROR, errcode(ERRCODE_INN_JSON_INVALID),
+				errmsg("a number has more than %d digits before or after the point",
+					   INN_JSON_MAX_DIGITS),
+				errhint("Send it as a string."));
+	return json;
 }
 
 /* Unknown functions are an error: a worker that misspells one would wait for ever. */

@@ -32,7 +32,7 @@
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
-#include "storage/lmgr.h"
+#include "storage/lwlock.h"
 #include "tcop/tcopprot.h"
 #include "utils/acl.h"
 #include "utils/guc.h"
@@ -153,6 +153,7 @@ connect_as_engine(InnRole role)
 	SetConfigOption("default_transaction_read_only", "off", PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("default_transaction_deferrable", "off", PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("jit", "off", PGC_SUSET, PGC_S_OVERRIDE);
+	SetConfigOption("timezone", "UTC", PGC_SUSET, PGC_S_OVERRIDE);
 
 	/* Our peers speak UTF-8.  Set in a transaction, it can be converted outside of one, too. */
 	StartTransactionCommand();
@@ -164,6 +165,9 @@ connect_as_engine(InnRole role)
 	{
 		SetConfigOption("enable_seqscan", "off", PGC_SUSET, PGC_S_OVERRIDE);
 		SetConfigOption("enable_bitmapscan", "off", PGC_SUSET, PGC_S_OVERRIDE);
+
+		/* Nobody's lock may stop a loop that serves everybody; API calls have a timeout of their own. */
+		SetConfigOption("lock_timeout", "2s", PGC_SUSET, PGC_S_OVERRIDE);
 	}
 }
 
@@ -201,7 +205,7 @@ become_engine(void)
 				errhint("Create the extension anew, or restore the role."));
 		return false;
 	}
-	SetUserIdAndSecContext(engine, SECURITY_LOCAL_USERID_CHANGE);
+	SetUserIdAndSecContext(engine, 0);
 	return true;
 }
 
@@ -222,7 +226,8 @@ run_loop(const RoleMethods *role, MemoryContext tick_context)
 		if (role->is_deaf != NULL && role->is_deaf())
 			inn_wake_sleeping_until(DT_NOBEGIN);
 		else
-			inn_wake_sleeping_until(next);
+			/* DT_NOBEGIN would mean deaf (base/wake.h) */
+			inn_wake_sleeping_until(next == DT_NOBEGIN ? INN_NEVER : next);
 
 		if (role->socket != NULL)
 			socket = role->socket();
@@ -251,6 +256,7 @@ safe_tick(const RoleMethods *role, MemoryContext tick_context, bool reloaded)
 		MemoryContextSwitchTo(tick_context);
 		error = CopyErrorData();
 		FlushErrorState();
+		LWLockReleaseAll();
 		AbortOutOfAnyTransaction();
 		MemoryContextSwitchTo(tick_context);
 		if (!is_installed())

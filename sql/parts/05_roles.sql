@@ -12,12 +12,22 @@ BEGIN
 		SELECT * INTO existing FROM pg_catalog.pg_roles WHERE rolname = wanted;
 		IF NOT FOUND THEN
 			EXECUTE pg_catalog.format('CREATE ROLE %I NOLOGIN', wanted);
-		ELSIF existing.rolsuper OR existing.rolcanlogin OR existing.rolcreaterole OR existing.rolbypassrls THEN
+		ELSIF existing.rolsuper OR existing.rolcanlogin OR existing.rolcreaterole OR existing.rolbypassrls
+			OR existing.rolcreatedb OR existing.rolreplication THEN
 			RAISE EXCEPTION USING
 				ERRCODE = 'object_not_in_prerequisite_state',
 				MESSAGE = pg_catalog.format('role "%s" exists and is not a plain group role', wanted),
-				DETAIL = 'The extension needs this name for a role without LOGIN, SUPERUSER, CREATEROLE or BYPASSRLS.',
-				HINT = pg_catalog.format('Rename it, or run ALTER ROLE %I NOLOGIN NOSUPERUSER NOCREATEROLE NOBYPASSRLS.', wanted);
+				DETAIL = 'The extension needs this name for a role without LOGIN, SUPERUSER, CREATEROLE, CREATEDB, REPLICATION or BYPASSRLS.',
+				HINT = pg_catalog.format('Rename it, or run ALTER ROLE %I NOLOGIN NOSUPERUSER NOCREATEROLE NOCREATEDB NOREPLICATION NOBYPASSRLS.', wanted);
+		ELSIF wanted = 'inngest_engine' AND EXISTS (
+			SELECT FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles r ON r.oid = m.member
+			WHERE m.roleid = existing.oid AND NOT r.rolsuper)
+		THEN
+			RAISE EXCEPTION USING
+				ERRCODE = 'object_not_in_prerequisite_state',
+				MESSAGE = 'role "inngest_engine" has members',
+				DETAIL = 'It owns the tables of the extension, so a member could do anything to them.',
+				HINT = 'Revoke it from its members.';
 		END IF;
 	END LOOP;
 END

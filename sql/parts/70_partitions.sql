@@ -9,6 +9,9 @@
  * partition when its dated partition goes.  Default partitions are the only place where retention
  * deletes rows, in small batches.
  *
+ * Days begin at midnight UTC, whatever the time zone of the session: where clocks are put forward, a day
+ * of 23 hours would give two partitions one name.
+ *
  * Dated partitions are members of the extension, so that pg_dump leaves them out (30_events.sql) and
  * DROP EXTENSION takes them along.
  */
@@ -36,7 +39,7 @@ COMMENT ON VIEW inngest.partitions IS 'dated partitions and the time they cover'
 
 /* The first of up to two missing partitions ahead; true if one was made. */
 CREATE FUNCTION inngest.partition_make(parent text, width interval, move_limit integer) RETURNS boolean
-LANGUAGE plpgsql SET search_path TO pg_catalog, inngest, pg_temp
+LANGUAGE plpgsql SET search_path TO pg_catalog, inngest, pg_temp SET timezone TO 'UTC'
 AS $$
 DECLARE
 	horizon timestamptz;
@@ -97,7 +100,7 @@ COMMENT ON FUNCTION inngest.retained_rows IS 'internal: which rows of a table re
 
 /* Drop the oldest partition whose time has passed; true if one was dropped. */
 CREATE FUNCTION inngest.partition_drop(parent text, keep interval, move_limit integer) RETURNS boolean
-LANGUAGE plpgsql SET search_path TO pg_catalog, inngest, pg_temp
+LANGUAGE plpgsql SET search_path TO pg_catalog, inngest, pg_temp SET timezone TO 'UTC'
 AS $$
 DECLARE
 	part text;
@@ -126,7 +129,7 @@ COMMENT ON FUNCTION inngest.partition_drop IS 'internal: drop the oldest partiti
 
 /* Delete a batch of what retention has reached in a default partition; true if the batch was full. */
 CREATE FUNCTION inngest.default_expire(parent text, keep interval, batch integer) RETURNS boolean
-LANGUAGE plpgsql SET search_path TO pg_catalog, inngest, pg_temp
+LANGUAGE plpgsql SET search_path TO pg_catalog, inngest, pg_temp SET timezone TO 'UTC'
 AS $$
 DECLARE
 	deleted bigint;
@@ -146,7 +149,7 @@ $$;
 COMMENT ON FUNCTION inngest.default_expire IS 'internal: delete a batch of expired rows from a default partition';
 
 CREATE FUNCTION inngest.maintain() RETURNS timestamptz
-LANGUAGE plpgsql SECURITY DEFINER SET search_path TO pg_catalog, inngest, pg_temp SET lock_timeout TO '100ms'
+LANGUAGE plpgsql SECURITY DEFINER SET search_path TO pg_catalog, inngest, pg_temp SET timezone TO 'UTC' SET lock_timeout TO '100ms'
 AS $$
 DECLARE
 	move_limit CONSTANT integer := 10000;

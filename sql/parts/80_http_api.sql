@@ -509,10 +509,8 @@ BEGIN
 	LATERAL (SELECT x.run_at FROM inngest.queue x WHERE x.function_id = f.id AND x.kind = 'attempt' ORDER BY x.run_at, x.id LIMIT 1) q;
 	status := 202;
 	body := to_jsonb(format('%s %s', floor(extract(epoch FROM wait) * 1000),
-		coalesce(ceil(extract(epoch FROM greatest(next_at, now() + interval '100 milliseconds')) * 1000), 0)));
-	IF next_at IS NULL THEN
-		body := to_jsonb(format('%s 0', floor(extract(epoch FROM wait) * 1000)));
-	END IF;
+		CASE WHEN next_at IS NULL THEN 0
+			 ELSE ceil(extract(epoch FROM greatest(next_at, now() + interval '100 milliseconds')) * 1000) END));
 END
 $$;
 COMMENT ON FUNCTION inngest.api_lease_runs IS 'POST /api/v1/runs/lease';

@@ -34,6 +34,7 @@
 
 #define CLAIM_SLOTS 16384 /* a power of two; 256 kB */
 #define CLAIM_PROBES 8
+#define CLAIMS_PER_TRANSACTION (CLAIM_SLOTS / 2)
 
 typedef struct ClaimSlot
 {
@@ -79,6 +80,19 @@ inn_claim_try(uint64 key)
 	if (key == 0)
 		key = 1;
 
+	for (int i = 0; i < CLAIM_PROBES; i++)
+	{
+		ClaimSlot *slot = &slots[(key + i) % CLAIM_SLOTS];
+
+		if (pg_atomic_read_u64(&slot->key) == key &&
+			pg_atomic_read_u64(&slot->owner) == (uint64) MyProcPid)
+			return true;
+	}
+
+	/* One transaction must not take all there is. */
+	if (nheld == CLAIMS_PER_TRANSACTION)
+		return false;
+
 	/* Room to remember it first: nothing may fail while a slot is ours and unknown. */
 	make_room();
 
@@ -88,7 +102,7 @@ inn_claim_try(uint64 key)
 		uint64 expected = 0;
 
 		if (pg_atomic_read_u64(&slots[slot].key) == key)
-			return pg_atomic_read_u64(&slots[slot].owner) == (uint64) MyProcPid;
+			return false;
 		if (!pg_atomic_compare_exchange_u64(&slots[slot].key, &expected, key))
 			continue;
 

@@ -99,7 +99,7 @@ define_http(void)
 	DefineCustomIntVariable("inngest.http_max_connections",
 							"Most connections of one HTTP worker.",
 							"Further ones wait in the kernel's queue.",
-							&inn_http_max_connections, 1024, 1, 65536,
+							&inn_http_max_connections, 1024, 1, 8192,
 							PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("inngest.http_timeout",
 							"Time within which a request must have arrived whole.",

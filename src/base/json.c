@@ -20,6 +20,7 @@
 
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/json.h"
 #include "utils/memutils.h"
 #include "utils/numeric.h"
@@ -71,6 +72,10 @@ inn_json_parse(const char *text, size_t len, Jsonb **out, char **error)
 	}
 	PG_END_TRY();
 
+	if (*error == NULL && !inn_json_numbers_fit(*out))
+		*error = psprintf(
+			"A number has more than %d digits before or after the point; send it as a string.",
+			INN_JSON_MAX_DIGITS);
 	return *error == NULL;
 }
 
@@ -144,6 +149,37 @@ inn_json_find(JsonbContainer *object, const char *key, JsonbValue *out)
 	if (!JsonContainerIsObject(object))
 		return false;
 	return getKeyJsonValueFromContainer(object, key, (int) strlen(key), out) != NULL;
+}
+
+bool
+inn_json_numbers_fit(Jsonb *json)
+{
+	static Datum limit = (Datum) 0; /* 1e400 */
+	JsonbIterator *it = JsonbIteratorInit(&json->root);
+	JsonbIteratorToken token;
+	JsonbValue value;
+
+	while ((token = JsonbIteratorNext(&it, &value, false)) != WJB_DONE)
+	{
+		Datum number;
+
+		if ((token != WJB_ELEM && token != WJB_VALUE) || value.type != jbvNumeric)
+			continue;
+		if (limit == (Datum) 0)
+		{
+			MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
+
+			limit = DirectFunctionCall3(numeric_in,
+										CStringGetDatum("1e" CppAsString2(INN_JSON_MAX_DIGITS)),
+										ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+			MemoryContextSwitchTo(caller);
+		}
+		number = DirectFunctionCall1(numeric_abs, NumericGetDatum(value.val.numeric));
+		if (DatumGetBool(DirectFunctionCall2(numeric_ge, number, limit)) ||
+			DatumGetInt32(DirectFunctionCall1(numeric_scale, number)) > INN_JSON_MAX_DIGITS)
+			return false;
+	}
+	return true;
 }
 
 bool

@@ -51,6 +51,14 @@ extern bool inn_json_is_integer(const JsonbValue *value, int64 *out);
 /* The text of a jbvString, palloc'ed, with a NUL. */
 extern char *inn_json_string(const JsonbValue *value);
 
+/*
+ * Are all numbers of a document short enough to be written out?  jsonb keeps 1e100000 in a few bytes, and
+ * writes it as 100 001 digits.  Limit: INN_JSON_MAX_DIGITS before and after the point, which is more than
+ * a double can be.  inn_json_parse() refuses what exceeds it.
+ */
+#define INN_JSON_MAX_DIGITS 400
+extern bool inn_json_numbers_fit(Jsonb *json);
+
 /* Any value as a document of its own, palloc'ed. */
 extern Jsonb *inn_json_to_jsonb(const JsonbValue *value);
 

@@ -78,6 +78,8 @@ inn_wait(InnWaitSocket socket, TimestampTz until)
 	/* An idle worker that is told to go leaves quietly.  Code 0 means for good, so not the launcher. */
 	if (inn_should_stop())
 		proc_exit(MyBgworkerEntry->bgw_restart_time == BGW_NEVER_RESTART ? 0 : 1);
+	/* There is nothing to cancel in a worker that sleeps. */
+	QueryCancelPending = false;
 	CHECK_FOR_INTERRUPTS();
 
 	if (!ConfigReloadPending)

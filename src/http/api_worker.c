@@ -36,7 +36,9 @@ static bool quick_only;
 static InnCall current;
 static bool has_current;
 
+static bool take_next(void);
 static void carry_out(void);
+static void disarm(void);
 static Jsonb *parse(const char *text, size_t size);
 static void answer_error(ErrorData *error);
 static void answer(int status, const char *body, size_t size);
@@ -53,9 +55,8 @@ inn_api_worker_tick(bool reloaded)
 {
 	MemoryContext tick_context = CurrentMemoryContext;
 
-	while (!inn_should_stop() && inn_channel_take(quick_only, &current))
+	while (!inn_should_stop() && take_next())
 	{
-		has_current = true;
 		PG_TRY();
 		{
 			carry_out();
@@ -67,7 +68,7 @@ inn_api_worker_tick(bool reloaded)
 			MemoryContextSwitchTo(tick_context);
 			error = CopyErrorData();
 			FlushErrorState();
-			disable_timeout(STATEMENT_TIMEOUT, false);
+			disarm();
 			inn_work_abort();
 			MemoryContextSwitchTo(tick_context);
 			answer_error(error);
@@ -78,12 +79,22 @@ inn_api_worker_tick(bool reloaded)
 	return INN_NEVER;
 }
 
+/* If taking fails half-way, the call is ours all the same. */
+static bool
+take_next(void)
+{
+	current.slot = -1;
+	has_current = true;
+	has_current = inn_channel_take(quick_only, &current);
+	return has_current;
+}
+
 /* An ERROR while answering an ERROR: the caller must not wait for ever. */
 void
 inn_api_worker_recover(void)
 {
-	disable_timeout(STATEMENT_TIMEOUT, false);
-	if (has_current)
+	disarm();
+	if (has_current && current.slot >= 0)
 		answer(INN_CHANNEL_LOST, NULL, 0);
 }
 
@@ -103,9 +114,17 @@ carry_out(void)
 	enable_timeout_after(STATEMENT_TIMEOUT, inn_statement_timeout_ms);
 	MemoryContextSwitchTo(caller);
 	inn_api_call(current.function, request, body, &reply);
-	disable_timeout(STATEMENT_TIMEOUT, false);
+	disarm();
 	inn_work_commit();
 	answer(reply.status, reply.body, reply.size);
+}
+
+/* The time of this call is over, also if it ran out just now: the next one is not to pay. */
+static void
+disarm(void)
+{
+	disable_timeout(STATEMENT_TIMEOUT, false);
+	QueryCancelPending = false;
 }
 
 static Jsonb *
@@ -156,6 +175,6 @@ answer_error(ErrorData *error)
 static void
 answer(int status, const char *body, size_t size)
 {
-	has_current = false;
 	inn_channel_answer(&current, status, body, size);
+	has_current = false;
 }

@@ -40,6 +40,9 @@
 /* A health check that is not answered by then has its answer. */
 #define HEALTH_TIMEOUT_USEC (INT64CONST(5) * USECS_PER_SEC)
 
+/* When to try again for those who wait, if the channel is full. */
+#define FULL_RETRY_USEC (INT64CONST(100) * 1000)
+
 #define STATUS_NOTHING_YET 202
 
 typedef struct Pending
@@ -70,6 +73,7 @@ static void serve_answer(const InnAnswer *answer);
 static void park_or_end(Pending *pending, const char *body);
 static void settle_group(uint32 group);
 static void finish(Pending *pending, int status, const char *body, size_t size);
+static void finish_nothing(Pending *pending);
 static void finish_error(Pending *pending, int status, const char *code, const char *sentence);
 static void drop(Pending *pending);
 static bool serve_parked(void);
@@ -103,6 +107,7 @@ inn_calls_make(InnRequest *request, const InnTarget *target)
 	{
 		pending->group = hash_bytes((const unsigned char *) argument.data, argument.len);
 		nwaiting++;
+		inn_count(INN_COUNTER_LONG_POLLS, 1);
 	}
 	post(pending);
 }
@@ -126,6 +131,12 @@ post(Pending *pending)
 						 pending->size, pending))
 		return;
 	pending->is_in_flight = false;
+	if (pending->wait_until != 0)
+	{
+		/* Who waits anyway can wait for a place. */
+		pending->retry_at = inn_now() + FULL_RETRY_USEC;
+		return;
+	}
 	finish_error(pending, 503, "busy", "too many API requests at once; try again in a moment");
 }
 
@@ -170,7 +181,6 @@ serve_answer(const InnAnswer *answer)
 static void
 park_or_end(Pending *pending, const char *body)
 {
-	static const char nothing[] = "{\"data\": []}";
 	long long wait_ms = 0;
 	long long next_ms = 0;
 	dlist_iter it;
@@ -181,7 +191,7 @@ park_or_end(Pending *pending, const char *body)
 							  Min(wait_ms * INT64CONST(1000), INN_MAX_WAIT_USEC);
 	if (inn_now() >= pending->wait_until || inn_server_is_gone(pending->request))
 	{
-		finish(pending, 200, nothing, sizeof(nothing) - 1);
+		finish_nothing(pending);
 		return;
 	}
 
@@ -235,6 +245,12 @@ serve_parked(void)
 		{
 			if (now >= pending->give_up_at && pending->request != NULL)
 				give_up(pending);
+			continue;
+		}
+		if (now >= pending->wait_until)
+		{
+			finish_nothing(pending);
+			any = true;
 			continue;
 		}
 		if (now >= pending->retry_at || is_woken)
@@ -297,6 +313,14 @@ finish(Pending *pending, int status, const char *body, size_t size)
 }
 
 static void
+finish_nothing(Pending *pending)
+{
+	static const char nothing[] = "{\"data\": []}";
+
+	finish(pending, 200, nothing, sizeof(nothing) - 1);
+}
+
+static void
 finish_error(Pending *pending, int status, const char *code, const char *sentence)
 {
 	inn_reply_error(pending->request, status, code, sentence);
@@ -308,7 +332,10 @@ drop(Pending *pending)
 {
 	dlist_delete(&pending->node);
 	if (pending->route->may_wait)
+	{
 		nwaiting--;
+		inn_count(INN_COUNTER_LONG_POLLS, -1);
+	}
 	pfree(pending->argument);
 	pfree(pending);
 }

@@ -22,11 +22,13 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "storage/ipc.h"
 #include "utils/memutils.h"
 
 #include "base/guc.h"
 #include "http/calls.h"
 #include "http/channel.h"
+#include "http/counters.h"
 #include "http/http_worker.h"
 #include "http/ingest_batch.h"
 #include "http/openapi.h"
@@ -39,11 +41,15 @@
 /* Turns of the inner loop in one tick: answers lead to new requests on the same connections. */
 #define ROUNDS_PER_TICK 8
 
+/* Requests of any kind in one round: others must get their turn, too. */
+#define REQUESTS_PER_ROUND 1024
+
 static MemoryContext worker_context;
 static InnServerConfig listening;		   /* what the socket was opened with */
 static TimestampTz listen_at = DT_NOBEGIN; /* when to try */
 static char *listen_failure;			   /* said so already; NULL: listening */
 
+static void forget_connections(int code, Datum arg);
 static bool settings_changed(const InnServerConfig *wanted);
 static InnServerConfig wanted_config(void);
 static void close_everything(void);
@@ -64,6 +70,14 @@ inn_http_init(int index)
 	worker_context = CurrentMemoryContext;
 	inn_channel_attach();
 	inn_calls_init();
+	before_shmem_exit(forget_connections, (Datum) 0);
+}
+
+/* They end with us, without libmicrohttpd's saying so. */
+static void
+forget_connections(int code, Datum arg)
+{
+	inn_count(INN_COUNTER_CONNECTIONS, -inn_server_connections());
 }
 
 InnWaitSocket
@@ -217,10 +231,10 @@ serve_ready_requests(void)
 	InnRequest *request = inn_server_next();
 	bool any = request != NULL;
 
-	while (request != NULL)
+	for (int served = 1; request != NULL; served++)
 	{
 		serve(request);
-		if (inn_batch_is_full())
+		if (inn_batch_is_full() || served == REQUESTS_PER_ROUND)
 			break;
 		request = inn_server_next();
 		if (request == NULL)

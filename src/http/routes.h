@@ -31,7 +31,7 @@ typedef struct InnRoute
 	const char *function; /* of INN_ROUTE_CALL */
 	bool is_quick;		  /* known to be so, whatever the parameters */
 	bool has_body;		  /* takes a JSON body */
-	bool may_wait; /* status 202 from the function: nothing yet, ask again (see http_worker.c) */
+	bool may_wait;		  /* status 202 from the function: nothing yet, ask again (see calls.c) */
 	const char *content_type; /* of the answer; NULL: application/json */
 	const char *summary;	  /* for GET / */
 } InnRoute;

@@ -66,6 +66,7 @@ static dlist_head awaited = DLIST_STATIC_INIT(awaited);
 static dlist_head serving = DLIST_STATIC_INIT(serving);
 static InnRequest *ready_head;
 static InnRequest *ready_tail;
+static int nconnections;
 static size_t bodies_bytes; /* memory in bodies now */
 static bool is_due;			/* MHD_run() must be called, whatever epoll says */
 
@@ -204,6 +205,12 @@ inn_server_is_running(void)
 }
 
 int
+inn_server_connections(void)
+{
+	return nconnections;
+}
+
+int
 inn_server_fd(void)
 {
 	return daemon_ == NULL ? -1 : MHD_get_daemon_info(daemon_, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
@@ -329,6 +336,7 @@ notify_connection(void *cls, struct MHD_Connection *mhd, void **context,
 		connection->fd =
 			MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
 		await(connection);
+		nconnections++;
 		inn_count(INN_COUNTER_CONNECTIONS, 1);
 		return;
 	}
@@ -341,6 +349,7 @@ notify_connection(void *cls, struct MHD_Connection *mhd, void **context,
 		MHD_destroy_response(connection->response);
 	free(connection);
 	*context = NULL;
+	nconnections--;
 	inn_count(INN_COUNTER_CONNECTIONS, -1);
 
 	/* At its limit libmicrohttpd does not watch the listening socket; it looks again when run. */

@@ -68,6 +68,9 @@ extern bool inn_server_start(const InnServerConfig *config, char *error, size_t 
 extern void inn_server_stop(void);
 extern bool inn_server_is_running(void);
 
+/* How many clients are connected. */
+extern int inn_server_connections(void);
+
 /* What to wait for, and until when at the latest. */
 extern int inn_server_fd(void);
 extern TimestampTz inn_server_deadline(void);

@@ -108,9 +108,9 @@ take(const InnFunction *function, const InnUlid *run_ids, int nrun_ids, Timestam
 {
 	for (;;)
 	{
-		int ntaken = run_ids != NULL ? inn_queue_take_runs(&function->id, run_ids,
-														   Min(nrun_ids, max), now, items)
-									 : inn_queue_take(&function->id, now, max, items);
+		int ntaken = run_ids != NULL
+						 ? inn_queue_take_runs(&function->id, run_ids, nrun_ids, now, max, items)
+						 : inn_queue_take(&function->id, now, max, items);
 		int nitems = drop_ended(items, ntaken);
 
 		/* Only ended runs: their items are gone now, so look further. */

@@ -39,7 +39,7 @@ void
 inn_admit(const InnEvent *event, const InnFunction *function, InnRunList *runs)
 {
 	if (!try_admit(event, function, runs))
-		inn_queue_put_admission(&function->id, &event->id);
+		inn_queue_put_admission(&function->id, &event->id, inn_now());
 }
 
 /*
@@ -91,21 +91,20 @@ inn_admit_queued(void)
 {
 	InnAdmission admissions[ADMIT_BATCH];
 	InnRunList runs = {0};
-	int nadmissions = inn_queue_lock_admissions(ADMIT_BATCH, admissions);
-	int nheld = 0;
+	TimestampTz now = inn_now();
+	int nadmissions = inn_queue_lock_admissions(now, ADMIT_BATCH, admissions);
 
 	for (int i = 0; i < nadmissions; i++)
 	{
-		if (decide(&admissions[i], &runs))
-			inn_queue_remove_admission(&admissions[i]);
-		else
-			nheld++;
+		inn_queue_remove_admission(&admissions[i]);
+
+		/* To the end of the queue, so that nobody waits behind an id that is held for hours. */
+		if (!decide(&admissions[i], &runs))
+			inn_queue_put_admission(&admissions[i].function_id, &admissions[i].event_id,
+									now + ADMIT_RETRY_USEC);
 	}
 	inn_run_create(&runs);
-
-	if (nheld > 0)
-		return inn_now() + ADMIT_RETRY_USEC;
-	return nadmissions == ADMIT_BATCH ? inn_now() : INN_NEVER;
+	return inn_queue_next_admission();
 }
 
 /* False if somebody still holds the id. */

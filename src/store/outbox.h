@@ -22,7 +22,7 @@
 
 #include "store/sql.h"
 
-typedef struct InnRun InnRun;
+struct InnRun;
 
 typedef enum InnOutboxKind
 {
@@ -78,7 +78,7 @@ typedef struct InnOutboxMark
 } InnOutboxMark;
 
 /* New runs: kind "created", and "attempt" for pull runs whose time is yet to come.  Wakes the relay. */
-extern void inn_outbox_put_created(const InnRun *runs, int nruns);
+extern void inn_outbox_put_created(const struct InnRun *runs, int nruns);
 
 /* An attempt of a pull run is ready from due_at on (not in the future: at once). */
 extern void inn_outbox_put_attempt(const InnUlid *run_id, const pg_uuid_t *function_id, int attempt,

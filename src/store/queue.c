@@ -52,29 +52,30 @@ static InnPlan take_runs =
 	{"DELETE FROM inngest.queue WHERE ctid = ANY (ARRAY("
 	 " SELECT ctid FROM inngest.queue"
 	 " WHERE run_id = ANY ($3::inngest.ulid[]) AND function_id = $1 AND run_at <= $2"
+	 " LIMIT $4"
 	 " FOR UPDATE SKIP LOCKED))"
 	 " RETURNING run_id, function_id, attempt::int4",
-	 3,
-	 {UUIDOID, TIMESTAMPTZOID, UUIDARRAYOID}};
+	 4,
+	 {UUIDOID, TIMESTAMPTZOID, UUIDARRAYOID, INT4OID}};
 
-static InnPlan next_item = {"SELECT run_at FROM inngest.queue"
-							" WHERE function_id = $1 AND kind = 'attempt'"
-							" ORDER BY run_at, id"
-							" LIMIT 1",
-							1,
-							{UUIDOID}};
+static InnPlan next_admission = {"SELECT run_at FROM inngest.queue"
+								 " WHERE kind = 'admit'"
+								 " ORDER BY run_at, id"
+								 " LIMIT 1",
+								 0,
+								 {0}};
 
 static InnPlan remove_run = {"DELETE FROM inngest.queue WHERE run_id = $1::inngest.ulid",
 							 1,
 							 {UUIDOID}};
 
 static InnPlan lock_admissions = {"SELECT id, function_id, event_id FROM inngest.queue"
-								  " WHERE kind = 'admit'"
+								  " WHERE kind = 'admit' AND run_at <= $1"
 								  " ORDER BY run_at, id"
-								  " LIMIT $1"
+								  " LIMIT $2"
 								  " FOR UPDATE SKIP LOCKED",
-								  1,
-								  {INT4OID}};
+								  2,
+								  {TIMESTAMPTZOID, INT4OID}};
 
 static InnPlan remove_admission =
 	{"DELETE FROM inngest.queue WHERE function_id = $1 AND id = $2 AND kind = 'admit'",
@@ -163,11 +164,11 @@ inn_queue_put_attempt(const InnItem *item, TimestampTz run_at)
 }
 
 void
-inn_queue_put_admission(const pg_uuid_t *function_id, const InnUlid *event_id)
+inn_queue_put_admission(const pg_uuid_t *function_id, const InnUlid *event_id, TimestampTz run_at)
 {
-	INN_RUN(&put_admission, inn_arg_uuid(function_id), inn_arg_time(inn_now()),
+	INN_RUN(&put_admission, inn_arg_uuid(function_id), inn_arg_time(run_at),
 			inn_arg_ulid(event_id));
-	inn_wake_at_commit(INN_ROLE_SCHEDULER);
+	inn_wake_at_commit_for(INN_ROLE_SCHEDULER, run_at);
 }
 
 int
@@ -181,14 +182,15 @@ inn_queue_take(const pg_uuid_t *function_id, TimestampTz now, int max, InnItem *
 
 int
 inn_queue_take_runs(const pg_uuid_t *function_id, const InnUlid *run_ids, int nruns,
-					TimestampTz now, InnItem *items)
+					TimestampTz now, int max, InnItem *items)
 {
 	Datum *ids = palloc(Max(nruns, 1) * sizeof(Datum));
 
 	for (int i = 0; i < nruns; i++)
 		ids[i] = PointerGetDatum(&run_ids[i]);
 	return rows_to_items(INN_RUN(&take_runs, inn_arg_uuid(function_id), inn_arg_time(now),
-								 inn_arg_array(ids, NULL, nruns, UUIDOID)),
+								 inn_arg_array(ids, NULL, nruns, UUIDOID),
+								 inn_arg(Int32GetDatum(max))),
 						 items);
 }
 
@@ -205,9 +207,9 @@ rows_to_items(uint64 nrows, InnItem *items)
 }
 
 TimestampTz
-inn_queue_next(const pg_uuid_t *function_id)
+inn_queue_next_admission(void)
 {
-	if (INN_RUN(&next_item, inn_arg_uuid(function_id)) == 0)
+	if (inn_plan_run(&next_admission, 0, NULL) == 0)
 		return INN_NEVER;
 	return inn_row_time(0, 1, INN_NEVER);
 }
@@ -219,9 +221,9 @@ inn_queue_remove(const InnUlid *run_id)
 }
 
 int
-inn_queue_lock_admissions(int max, InnAdmission *admissions)
+inn_queue_lock_admissions(TimestampTz now, int max, InnAdmission *admissions)
 {
-	uint64 nrows = INN_RUN(&lock_admissions, inn_arg(Int32GetDatum(max)));
+	uint64 nrows = INN_RUN(&lock_admissions, inn_arg_time(now), inn_arg(Int32GetDatum(max)));
 
 	for (uint64 i = 0; i < nrows; i++)
 		admissions[i] = (InnAdmission){

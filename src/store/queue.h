@@ -49,8 +49,9 @@ extern void inn_queue_put_first(const InnRun *runs, int nruns);
 /* Another attempt, not before run_at. */
 extern void inn_queue_put_attempt(const InnItem *item, TimestampTz run_at);
 
-/* Let the scheduler decide whether the event starts a run of the function; wakes it. */
-extern void inn_queue_put_admission(const pg_uuid_t *function_id, const InnUlid *event_id);
+/* Let the scheduler decide, from run_at on, whether the event starts a run of the function; wakes it. */
+extern void inn_queue_put_admission(const pg_uuid_t *function_id, const InnUlid *event_id,
+									TimestampTz run_at);
 
 /*
  * Take up to max items of one function that are due, oldest first, passing over those that others are
@@ -60,17 +61,17 @@ extern int inn_queue_take(const pg_uuid_t *function_id, TimestampTz now, int max
 
 /* The same for given runs, whatever their order, if they belong to the function. */
 extern int inn_queue_take_runs(const pg_uuid_t *function_id, const InnUlid *run_ids, int nruns,
-							   TimestampTz now, InnItem *items);
-
-/* When the function's next item is due; INN_NEVER if it has none. */
-extern TimestampTz inn_queue_next(const pg_uuid_t *function_id);
+							   TimestampTz now, int max, InnItem *items);
 
 /* Forget the item of a run that has ended. */
 extern void inn_queue_remove(const InnUlid *run_id);
 
-/* Lock and read up to max admissions that nobody else has locked; inn_queue_remove_admission() ends one. */
-extern int inn_queue_lock_admissions(int max, InnAdmission *admissions);
+/* Lock and read up to max due admissions that nobody else has locked; inn_queue_remove_admission() ends one. */
+extern int inn_queue_lock_admissions(TimestampTz now, int max, InnAdmission *admissions);
 extern void inn_queue_remove_admission(const InnAdmission *admission);
+
+/* When the next admission is due; INN_NEVER if there is none. */
+extern TimestampTz inn_queue_next_admission(void);
 
 extern void inn_leases_put(const InnLease *leases, int nleases);
 

@@ -13,6 +13,7 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "pgstat.h"
+#include "storage/lwlock.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -226,6 +227,8 @@ inn_work_commit(void)
 void
 inn_work_abort(void)
 {
+	/* An abort releases them, but there may be no transaction to abort. */
+	LWLockReleaseAll();
 	AbortOutOfAnyTransaction();
 	pgstat_report_stat(false);
 	pgstat_report_activity(STATE_IDLE, NULL);

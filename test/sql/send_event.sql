@@ -140,3 +140,7 @@ PREPARE TRANSACTION 'sender';
 SELECT count(*) FROM events WHERE name = 's/prepared';
 COMMIT PREPARED 'sender';
 SELECT count(*) FROM events WHERE name = 's/prepared';
+
+-- a number that is short in jsonb and long as text
+SELECT inngest.send_event('numbers/long', '{"n": 1e100000}');
+SELECT inngest.send_event('numbers/long', '{"n": [1e-500]}');

@@ -54,6 +54,9 @@
  */
 #define KEPT_MEMORY_BYTES (1024 * 1024)
 
+/* Seconds without a trace of a restore after which it is over. */
+#define RESTORE_CLEAR_POLLS 3
+
 #define RETRY_DELAY_MIN_USEC (INT64CONST(100) * 1000)
 #define RETRY_DELAY_MAX_USEC (INT64CONST(30) * USECS_PER_SEC)
 
@@ -98,6 +101,7 @@ static const RoleMethods methods[INN_ROLE_COUNT] = {
 PGDLLEXPORT void inngest_worker_main(Datum arg);
 
 static void connect_as_engine(InnRole role);
+static void outwait_restore(void);
 static bool become_engine(void);
 static void settle_in(InnRole role);
 static void run_loop(const RoleMethods *role, MemoryContext tick_context) pg_attribute_noreturn();
@@ -177,14 +181,36 @@ settle_in(InnRole role)
 {
 	bool may_work;
 
-	while (role == INN_ROLE_SCHEDULER && inn_restore_is_running())
-		(void) inn_wait((InnWaitSocket){.fd = -1}, inn_now() + USECS_PER_SEC);
+	if (role == INN_ROLE_SCHEDULER)
+		outwait_restore();
 
 	may_work = become_engine();
 	if (role == INN_ROLE_SCHEDULER)
 		inn_launcher_report(may_work);
 	if (!may_work)
 		proc_exit(0);
+}
+
+/*
+ * A parallel pg_restore closes its first session before it opens those for the data, so once a restore
+ * was seen, nothing must be seen of it for a while.
+ */
+static void
+outwait_restore(void)
+{
+	int clear_polls_wanted = 0;
+
+	for (int clear_polls = 0;; clear_polls++)
+	{
+		if (inn_restore_is_running())
+		{
+			clear_polls_wanted = RESTORE_CLEAR_POLLS;
+			clear_polls = 0;
+		}
+		if (clear_polls >= clear_polls_wanted)
+			return;
+		(void) inn_wait((InnWaitSocket){.fd = -1}, inn_now() + USECS_PER_SEC);
+	}
 }
 
 static bool

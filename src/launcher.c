@@ -66,7 +66,8 @@ typedef struct LauncherShared
 	pg_atomic_uint32 presence;
 	pg_atomic_uint32 probe_requested;
 	pg_atomic_uint32 restart_requested;
-	pg_atomic_uint32 holds; /* backends that want no workers now */
+	pg_atomic_uint64 restore_noted; /* TimestampTz; 0: never */
+	pg_atomic_uint32 holds;			/* backends that want no workers now */
 } LauncherShared;
 
 /* One place for one worker. */
@@ -121,6 +122,7 @@ inn_launcher_shmem_init(void)
 	pg_atomic_init_u32(&shared->probe_requested, 0);
 	pg_atomic_init_u32(&shared->restart_requested, 0);
 	pg_atomic_init_u32(&shared->holds, 0);
+	pg_atomic_init_u64(&shared->restore_noted, 0);
 }
 
 void
@@ -473,6 +475,19 @@ inn_launcher_hold(void)
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}
+}
+
+void
+inn_launcher_note_restore(void)
+{
+	if (shared != NULL)
+		pg_atomic_write_u64(&shared->restore_noted, (uint64) inn_now());
+}
+
+TimestampTz
+inn_launcher_restore_noted(void)
+{
+	return (TimestampTz) pg_atomic_read_u64(&shared->restore_noted);
 }
 
 void

@@ -11,6 +11,8 @@
 #ifndef INN_LAUNCHER_H
 #define INN_LAUNCHER_H
 
+#include "datatype/timestamp.h"
+
 extern Size inn_launcher_shmem_size(void);
 extern void inn_launcher_shmem_init(void);
 
@@ -29,6 +31,10 @@ extern void inn_launcher_restart_at_commit(void);
  * When the transaction ends they come back, if the database is still there.
  */
 extern void inn_launcher_hold(void);
+
+/* A dump is being replayed into the database: remember it, and when it was. */
+extern void inn_launcher_note_restore(void);
+extern TimestampTz inn_launcher_restore_noted(void);
 
 /* What the scheduler found when it looked for the extension. */
 extern void inn_launcher_report(bool is_installed);

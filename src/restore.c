@@ -30,6 +30,7 @@
 #include "base/guc.h"
 #include "base/wake.h"
 #include "commands/dbcommands.h"
+#include "launcher.h"
 #include "restore.h"
 #include "store/maintenance.h"
 
@@ -47,6 +48,7 @@ inngest_installed(PG_FUNCTION_ARGS)
 
 	if (is_replaying_a_dump())
 	{
+		inn_launcher_note_restore();
 		lock_tag(&tag);
 		(void) LockAcquire(&tag, ExclusiveLock, true, false);
 	}

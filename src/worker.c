@@ -56,6 +56,7 @@
 
 /* Seconds without a trace of a restore after which it is over. */
 #define RESTORE_CLEAR_POLLS 3
+#define RESTORE_RECENT_USEC (INT64CONST(60) * USECS_PER_SEC)
 
 #define RETRY_DELAY_MIN_USEC (INT64CONST(100) * 1000)
 #define RETRY_DELAY_MAX_USEC (INT64CONST(30) * USECS_PER_SEC)
@@ -198,7 +199,8 @@ settle_in(InnRole role)
 static void
 outwait_restore(void)
 {
-	int clear_polls_wanted = 0;
+	int clear_polls_wanted =
+		inn_now() - inn_launcher_restore_noted() < RESTORE_RECENT_USEC ? RESTORE_CLEAR_POLLS : 0;
 
 	for (int clear_polls = 0;; clear_polls++)
 	{

@@ -29,7 +29,9 @@ ISOLATION      = $(patsubst test/specs/%.spec,%,$(sort $(wildcard test/specs/*.s
 ISOLATION_OPTS = --inputdir=test --outputdir=. --load-extension=$(EXTENSION)
 
 PG_CONFIG ?= pg_config
-PGXS      := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
+
+# Both have to be there: Debian ships pgxs.mk with the server, the headers with its -dev package.
+PGXS := $(if $(wildcard $(shell $(PG_CONFIG) --includedir-server 2>/dev/null)/postgres.h),$(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null)))
 
 ifneq ($(PGXS),)
 

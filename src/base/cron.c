@@ -13,9 +13,8 @@
  */
 #include "postgres.h"
 
-#include "pgtime.h"
-
 #include "base/cron.h"
+#include "base/zone.h"
 
 /* no number of a field has more digits */
 #define NUMBER_MAX_DIGITS 3
@@ -36,7 +35,6 @@ static const Field fields[] = {
 };
 
 static const char *skip_zone(const char **pos);
-static bool is_zone_name(const char *name);
 static const char *read_list(const char **pos, const Field *field);
 static const char *read_range(const char **pos, const Field *field);
 static const char *read_value(const char **pos, const Field *field, int *value);
@@ -76,7 +74,7 @@ inn_cron_fault(const char *text)
 static const char *
 skip_zone(const char **pos)
 {
-	char name[TZ_STRLEN_MAX + 1];
+	const char *name;
 	size_t len = 0;
 
 	if (strncmp(*pos, "TZ=", 3) == 0)
@@ -86,39 +84,11 @@ skip_zone(const char **pos)
 	else
 		return NULL;
 
-	while ((*pos)[len] != '\0' && !is_blank((*pos)[len]))
+	name = *pos;
+	while (name[len] != '\0' && !is_blank(name[len]))
 		len++;
-	if (len == 0 || len >= sizeof(name))
-		return "The time zone is unknown.";
-	memcpy(name, *pos, len);
-	name[len] = '\0';
 	*pos += len;
-
-	return is_zone_name(name) && pg_tzset(name) != NULL ? NULL : "The time zone is unknown.";
-}
-
-/*
- * May it be a name of the time zone database?  The server also takes descriptions such as "ABC+5", of
- * which there is no end, and remembers each as long as the process lives.  They all have digits; few
- * names do.
- */
-static bool
-is_zone_name(const char *name)
-{
-	static const char *const with_digits[] = {"EST5EDT", "CST6CDT", "MST7MDT", "PST8PDT"};
-	static const char fixed[] = "Etc/GMT"; /* and hours, with a sign */
-	const char *hours = name + sizeof(fixed) - 1;
-
-	if (strpbrk(name, "0123456789") == NULL)
-		return true;
-	for (int i = 0; i < (int) lengthof(with_digits); i++)
-	{
-		if (pg_strcasecmp(name, with_digits[i]) == 0)
-			return true;
-	}
-	return pg_strncasecmp(name, fixed, sizeof(fixed) - 1) == 0 &&
-		   (*hours == '+' || *hours == '-') && strlen(hours) <= 3 &&
-		   strspn(hours + 1, "0123456789") == strlen(hours + 1);
+	return inn_zone_exists(name, len) ? NULL : "The time zone is unknown.";
 }
 
 /* list -> range { "," range } blank */

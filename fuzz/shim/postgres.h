@@ -1,5 +1,5 @@
 /*
- * The few words of PostgreSQL's postgres.h that the parsers of src/base use, so that they can be built
+ * The few words of PostgreSQL's postgres.h that the parsers use, so that they can be built
  * without a server.  Only the fuzz targets see this file.
  */
 #ifndef FUZZ_POSTGRES_H
@@ -23,9 +23,11 @@ typedef uint64_t uint64;
 typedef uintptr_t Datum;
 
 #define INT64CONST(x) (x##L)
+#define UINT64CONST(x) (x##UL)
 #define UINT64_FORMAT "%lu"
 #define PG_INT32_MAX INT32_MAX
 #define PG_INT64_MAX INT64_MAX
+#define PG_INT64_MIN INT64_MIN
 
 #define Min(x, y) ((x) < (y) ? (x) : (y))
 #define Max(x, y) ((x) > (y) ? (x) : (y))
@@ -48,6 +50,7 @@ typedef uintptr_t Datum;
 
 #define ereport(level, ...) abort()
 
+#define pg_strcasecmp strcasecmp
 #define pg_strncasecmp strncasecmp
 #define pg_strong_random(buf, len) (getrandom(buf, len, 0) == (ssize_t) (len))
 

@@ -7,16 +7,12 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
-#include "fmgr.h"
 #include "mb/pg_wchar.h"
-#include "utils/array.h"
-#include "utils/builtins.h"
-#include "utils/memutils.h"
 
 #include "base/guc.h"
 #include "base/json.h"
 #include "base/timer.h"
+#include "fuzz/in_server.h"
 #include "ingest/accept.h"
 #include "ingest/register.h"
 
@@ -35,9 +31,6 @@ typedef struct Recipe
 	int depth;
 	StringInfoData text;
 } Recipe;
-
-extern int LLVMFuzzerRunDriver(int *argc, char ***argv,
-							   int (*callback)(const uint8_t *data, size_t size));
 
 static void check_answers(void);
 static void check_answer(const char *body, int nevents, int refused_index);
@@ -78,22 +71,12 @@ PG_FUNCTION_INFO_V1(inngest_fuzz_event);
 Datum
 inngest_fuzz_event(PG_FUNCTION_ARGS)
 {
-	Datum *words;
-	int nwords;
-	char **argv;
-
-	deconstruct_array(PG_GETARG_ARRAYTYPE_P(0), TEXTOID, -1, false, TYPALIGN_INT, &words, NULL,
-					  &nwords);
-	argv = palloc0((nwords + 1) * sizeof(char *));
-	for (int i = 0; i < nwords; i++)
-		argv[i] = TextDatumGetCString(words[i]);
-
 	inn_max_event_bytes = MAX_EVENT_BYTES;
 	inn_max_events_per_request = MAX_EVENTS;
 	per_input = AllocSetContextCreate(CurrentMemoryContext, "fuzz input", ALLOCSET_DEFAULT_SIZES);
 
 	check_answers();
-	PG_RETURN_INT32(LLVMFuzzerRunDriver(&nwords, &argv, test_one_input));
+	return fuzz_run(fcinfo, test_one_input);
 }
 
 /* What is known to be right. */

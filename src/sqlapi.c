@@ -17,6 +17,7 @@
 #include "common/int.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -27,6 +28,7 @@
 #include "base/json.h"
 #include "base/timer.h"
 #include "base/when.h"
+#include "cel/cel.h"
 #include "ingest/accept.h"
 #include "ingest/register.h"
 #include "relay/relay.h"
@@ -47,6 +49,8 @@ PG_FUNCTION_INFO_V1(inngest_library_version);
 PG_FUNCTION_INFO_V1(inngest_duration);
 PG_FUNCTION_INFO_V1(inngest_register_outcome);
 PG_FUNCTION_INFO_V1(inngest_redis_status);
+PG_FUNCTION_INFO_V1(inngest_cel_eval);
+PG_FUNCTION_INFO_V1(inngest_cel_check);
 
 static void require_args(FunctionCallInfo fcinfo, int nargs);
 static char *text_arg(FunctionCallInfo fcinfo, int n);
@@ -55,6 +59,8 @@ static Datum change_function(FunctionCallInfo fcinfo, bool (*change)(const char 
 static int functions_from_array(ArrayType *slugs, InnFunction **functions);
 static int ulids_from_array(ArrayType *array, InnUlid **ulids);
 static int64 lease_usec(const Interval *interval);
+static InnCelDialect dialect_arg(FunctionCallInfo fcinfo, int n);
+static void put_problem(void *arg, InnCelProblem problem, const InnCelFault *fault);
 static void put_lease(ReturnSetInfo *rsinfo, const InnLease *lease);
 
 /* send_event(name text, data jsonb, id text, ts timestamptz, "user" jsonb) */
@@ -448,4 +454,98 @@ lease_usec(const Interval *interval)
 				errcode(ERRCODE_INN_PARAMETER_INVALID),
 				errmsg("a lease must last between 1 second and 24 hours"));
 	return usec;
+}
+
+/* cel_eval(expression text, variables jsonb, dialect text) */
+Datum
+inngest_cel_eval(PG_FUNCTION_ARGS)
+{
+	text *expression = PG_GETARG_TEXT_PP(0);
+	Jsonb *variables = PG_GETARG_JSONB_P(1);
+	InnCelDialect dialect = dialect_arg(fcinfo, 2);
+	InnCelInput input = {.variables = &variables->root};
+	InnCelHandle *handle = fcinfo->flinfo->fn_extra;
+	InnCelFault fault;
+	Jsonb *result;
+
+	if (!JB_ROOT_IS_OBJECT(variables))
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("variables must be a JSON object"),
+				errdetail("Its keys are the names that the expression can use."),
+				errhint("For example: {\"event\": {\"data\": {\"plan\": \"pro\"}}}"));
+	if (handle == NULL)
+		handle = fcinfo->flinfo->fn_extra =
+			MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(InnCelHandle));
+
+	result =
+		inn_cel_eval(inn_cel_cached(handle, VARDATA_ANY(expression), VARSIZE_ANY_EXHDR(expression)),
+					 dialect, &input, &fault);
+	if (result == NULL)
+		inn_cel_throw(VARDATA_ANY(expression), VARSIZE_ANY_EXHDR(expression), &fault);
+	PG_FREE_IF_COPY(variables, 1);
+	PG_RETURN_JSONB_P(result);
+}
+
+static InnCelDialect
+dialect_arg(FunctionCallInfo fcinfo, int n)
+{
+	text *name = PG_GETARG_TEXT_PP(n);
+	size_t len = VARSIZE_ANY_EXHDR(name);
+
+	if (len == strlen("inngest") && memcmp(VARDATA_ANY(name), "inngest", len) == 0)
+		return INN_CEL_INNGEST;
+	if (len == strlen("strict") && memcmp(VARDATA_ANY(name), "strict", len) == 0)
+		return INN_CEL_STRICT;
+	ereport(ERROR,
+			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			errmsg("unknown dialect \"%s\"", text_to_cstring(name)),
+			errhint("The dialects are \"inngest\" and \"strict\"."));
+}
+
+typedef struct ProblemSink
+{
+	ReturnSetInfo *rsinfo;
+	const char *expression;
+} ProblemSink;
+
+/* cel_check(expression text, roots text[], restrictive bool) */
+Datum
+inngest_cel_check(PG_FUNCTION_ARGS)
+{
+	text *expression = PG_GETARG_TEXT_PP(0);
+	InnCelPolicy policy = {.is_restricted = PG_GETARG_BOOL(2)};
+	ProblemSink sink = {.rsinfo = (ReturnSetInfo *) fcinfo->resultinfo,
+						.expression = VARDATA_ANY(expression)};
+	Datum *roots;
+	const char **names;
+
+	InitMaterializedSRF(fcinfo, 0);
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), TEXTOID, -1, false, TYPALIGN_INT, &roots, NULL,
+					  &policy.nroots);
+	names = palloc(Max(policy.nroots, 1) * sizeof(char *));
+	for (int i = 0; i < policy.nroots; i++)
+		names[i] = TextDatumGetCString(roots[i]);
+	policy.roots = names;
+	(void) inn_cel_judge(VARDATA_ANY(expression), VARSIZE_ANY_EXHDR(expression), &policy,
+						 put_problem, &sink);
+	return (Datum) 0;
+}
+
+/* The position is that of a character, from 1. */
+static void
+put_problem(void *arg, InnCelProblem problem, const InnCelFault *fault)
+{
+	static const char *const names[] = {
+		[INN_CEL_PROBLEM_SYNTAX] = "syntax",	 [INN_CEL_PROBLEM_ROOT] = "name",
+		[INN_CEL_PROBLEM_FUNCTION] = "function", [INN_CEL_PROBLEM_ARGUMENTS] = "arguments",
+		[INN_CEL_PROBLEM_PATTERN] = "pattern",	 [INN_CEL_PROBLEM_POLICY] = "policy",
+	};
+	const ProblemSink *sink = arg;
+	int characters = pg_mbstrlen_with_len(sink->expression, fault->position);
+	Datum values[] = {CStringGetTextDatum(names[problem]), Int32GetDatum(characters + 1),
+					  CStringGetTextDatum(fault->message)};
+	bool nulls[lengthof(values)] = {false};
+
+	tuplestore_putvalues(sink->rsinfo->setResult, sink->rsinfo->setDesc, values, nulls);
 }

@@ -115,3 +115,16 @@ CREATE FUNCTION inngest.version(OUT library text, OUT installed text)
 LANGUAGE sql STABLE PARALLEL SAFE SET search_path TO pg_catalog, inngest, pg_temp
 AS $$ SELECT inngest.library_version(), extversion FROM pg_extension WHERE extname = 'inngest' $$;
 COMMENT ON FUNCTION inngest.version IS 'version of the loaded library and of the installed SQL; they differ until ALTER EXTENSION inngest UPDATE';
+
+-- They read no table and look up no name, so they act as their caller and pin no search_path, which would cost more than
+-- most evaluations.
+CREATE FUNCTION inngest.cel_eval(expression text, variables jsonb, dialect text DEFAULT 'inngest') RETURNS jsonb
+LANGUAGE C STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'inngest_cel_eval';
+COMMENT ON FUNCTION inngest.cel_eval IS 'evaluate an expression; variables is an object whose keys are the names it can use, dialect is inngest or strict';
+
+CREATE FUNCTION inngest.cel_check(expression text, roots text[] DEFAULT '{event}', restrictive boolean DEFAULT false)
+RETURNS TABLE (problem text, "position" integer, message text)
+LANGUAGE C STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'inngest_cel_check';
+COMMENT ON FUNCTION inngest.cel_check IS 'what is wrong with an expression, a row each; roots are the names it may use, restrictive forbids what cancelOn does not allow';

@@ -31,6 +31,11 @@ GRANT EXECUTE ON FUNCTION
 	inngest.send_events(jsonb)
 TO inngest_sender;
 
+GRANT EXECUTE ON FUNCTION
+	inngest.cel_eval(text, jsonb, text),
+	inngest.cel_check(text, text[], boolean)
+TO inngest_sender, inngest_reader;
+
 GRANT SELECT ON
 	inngest.environments, inngest.apps, inngest.functions, inngest.triggers, inngest.events, inngest.function_runs, inngest.attempts,
 	inngest.idempotency_keys, inngest.queue, inngest.leases, inngest.redis_outbox,

@@ -42,6 +42,7 @@ int inn_redis_stream_maxlen = 1000000;
 int inn_event_retention_min = 7 * MINUTES_PER_DAY;
 int inn_run_retention_min = 30 * MINUTES_PER_DAY;
 int inn_retry_interval_ms = 0;
+int inn_expression_cache_kb = 65536;
 
 static char *redis_url_for_server;
 
@@ -127,6 +128,10 @@ define_limits(void)
 							"Largest body of an HTTP request.",
 							NULL, &inn_max_request_bytes, 16 * 1024 * 1024, 4096, 256 * 1024 * 1024,
 							PGC_SIGHUP, GUC_UNIT_BYTE, NULL, NULL, NULL);
+	DefineCustomIntVariable("inngest.expression_cache_size",
+							"Memory of each session for compiled expressions.",
+							NULL, &inn_expression_cache_kb, 65536, 64, INT_MAX / 1024,
+							PGC_USERSET, GUC_UNIT_KB, NULL, NULL, NULL);
 }
 
 static void

@@ -37,6 +37,9 @@ extern int inn_redis_stream_maxlen;
 extern int inn_event_retention_min;
 extern int inn_run_retention_min;
 
+/* What a backend keeps of compiled expressions, at most */
+extern int inn_expression_cache_kb;
+
 /* 0: the backoff table; else a fixed delay between attempts, without jitter, for development */
 extern int inn_retry_interval_ms;
 

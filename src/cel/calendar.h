@@ -19,6 +19,9 @@
 #ifndef INN_CEL_CALENDAR_H
 #define INN_CEL_CALENDAR_H
 
+/* Nothing here is seen outside of the library. */
+#pragma GCC visibility push(hidden)
+
 typedef struct CelTime
 {
 	int64 seconds;
@@ -99,5 +102,7 @@ extern bool cel_timestamp_field(CelTime time, CelTimeField field, const char *zo
  * the specification has only the part below a second for milliseconds; its implementations have the whole.)
  */
 extern int64 cel_duration_field(int64 nanos, CelTimeField field);
+
+#pragma GCC visibility pop
 
 #endif /* INN_CEL_CALENDAR_H */

@@ -24,6 +24,9 @@
 #ifndef INN_CEL_LAYOUT_H
 #define INN_CEL_LAYOUT_H
 
+/* Nothing here is seen outside of the library. */
+#pragma GCC visibility push(hidden)
+
 /* As it is written: the fields are numbers of as many digits, and not judged.  What is not written is 0. */
 typedef struct CelReading
 {
@@ -39,5 +42,7 @@ typedef struct CelReading
 
 /* Does all of the text look like the layout?  If it does not, what *out holds is not defined. */
 extern bool cel_layout_match(const char *layout, const char *text, size_t len, CelReading *out);
+
+#pragma GCC visibility pop
 
 #endif /* INN_CEL_LAYOUT_H */

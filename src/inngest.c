@@ -31,6 +31,7 @@
 #include "http/channel.h"
 #include "http/counters.h"
 #include "launcher.h"
+#include "match/faults.h"
 #include "relay/relay.h"
 
 PG_MODULE_MAGIC;
@@ -47,6 +48,7 @@ static const struct
 	{inn_channel_shmem_size, inn_channel_shmem_init},
 	{inn_counters_shmem_size, inn_counters_shmem_init},
 	{inn_relay_shmem_size, inn_relay_shmem_init},
+	{inn_trigger_faults_shmem_size, inn_trigger_faults_shmem_init},
 };
 
 static shmem_request_hook_type previous_shmem_request;

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * scheduler.c
- *	  Admissions that could not be decided by the sender, expired leases, partitions.
+ *	  Admissions that could not be decided by the sender, expired leases, failed expressions, partitions.
  *
  * Each has a transaction of its own, so that one that fails does not keep the others; and each says when
  * it wants to be asked again.
@@ -14,11 +14,13 @@
 #include "postgres.h"
 
 #include "base/timer.h"
+#include "match/faults.h"
 #include "run/lifecycle.h"
 #include "schedule/admit.h"
 #include "scheduler.h"
 #include "store/maintenance.h"
 
+static TimestampTz note_faults(void);
 static TimestampTz maintain(bool reloaded);
 
 TimestampTz
@@ -34,7 +36,20 @@ inn_scheduler_tick(bool reloaded)
 	next = inn_sooner(next, inn_run_expire());
 	inn_work_commit();
 
+	next = inn_sooner(next, note_faults());
 	return inn_sooner(next, maintain(reloaded));
+}
+
+static TimestampTz
+note_faults(void)
+{
+	if (inn_trigger_faults_due() <= inn_now())
+	{
+		inn_work_begin("noting expressions that failed");
+		inn_trigger_faults_store();
+		inn_work_commit();
+	}
+	return inn_trigger_faults_due();
 }
 
 /* Partitions and retention: when it is time, or settings have changed. */

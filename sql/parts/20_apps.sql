@@ -56,14 +56,45 @@ CREATE TABLE inngest.triggers (
 	function_id  uuid NOT NULL,
 	position     smallint NOT NULL,
 	event_name   text NOT NULL,
+	expression   text,
+	is_keyed     boolean NOT NULL DEFAULT false,
 	PRIMARY KEY (function_id, position)
 );
-CREATE INDEX triggers_event_name ON inngest.triggers (event_name);
+CREATE INDEX triggers_event_name ON inngest.triggers (event_name) WHERE NOT is_keyed;
 COMMENT ON TABLE inngest.triggers IS 'which events start which function; only of functions that are not archived';
+COMMENT ON COLUMN inngest.triggers.position IS 'in the config, from 1';
 COMMENT ON COLUMN inngest.triggers.event_name IS 'an exact name, or a prefix up to a / or . followed by *';
+COMMENT ON COLUMN inngest.triggers.expression IS 'starts the function only if this is true of the event; null: always';
+COMMENT ON COLUMN inngest.triggers.is_keyed IS 'the expression can be true only if one of its rows in trigger_keys fits, and is tried only then';
+
+-- A path names what is hashed in the event, such as data.tenant; the hash is that of src/cel/key.c, the same everywhere.
+CREATE TABLE inngest.trigger_keys (
+	function_id  uuid NOT NULL,
+	position     smallint NOT NULL,
+	event_name   text NOT NULL,
+	path         text COLLATE "C" NOT NULL,
+	value_hash   bigint NOT NULL
+);
+CREATE INDEX trigger_keys_lookup ON inngest.trigger_keys (event_name, path, value_hash);
+CREATE INDEX trigger_keys_function ON inngest.trigger_keys (function_id);
+COMMENT ON TABLE inngest.trigger_keys IS 'equalities, one of which must hold for the expression of a trigger to be true: triggers are looked up by them';
+
+-- Counted in shared memory by whoever sends events, and moved here by the scheduler: no sender writes a row that
+-- another one writes.
+CREATE TABLE inngest.trigger_faults (
+	function_id    uuid NOT NULL,
+	position       smallint NOT NULL,
+	error_count    bigint NOT NULL,
+	last_error     text NOT NULL,
+	last_error_at  timestamptz NOT NULL,
+	PRIMARY KEY (function_id, position)
+);
+COMMENT ON TABLE inngest.trigger_faults IS 'expressions of triggers that failed, since the function was registered; see the view trigger_errors';
 
 -- The default environment comes with CREATE EXTENSION, so a dump must not bring it again.
 SELECT pg_catalog.pg_extension_config_dump('inngest.environments', 'WHERE id <> ''00000000-0000-4000-b000-000000000000''');
 SELECT pg_catalog.pg_extension_config_dump('inngest.apps', '');
 SELECT pg_catalog.pg_extension_config_dump('inngest.functions', '');
 SELECT pg_catalog.pg_extension_config_dump('inngest.triggers', '');
+SELECT pg_catalog.pg_extension_config_dump('inngest.trigger_keys', '');
+SELECT pg_catalog.pg_extension_config_dump('inngest.trigger_faults', '');

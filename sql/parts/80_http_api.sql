@@ -123,12 +123,25 @@ END
 $$;
 COMMENT ON FUNCTION inngest.parse_time IS 'internal: a time of a request, or an error that names it';
 
+/* Those of the config, each with what became of its expression. */
+CREATE FUNCTION inngest.triggers_json(f inngest.functions) RETURNS jsonb
+LANGUAGE sql STABLE PARALLEL SAFE
+AS $$
+	SELECT coalesce(jsonb_agg(t.trigger || jsonb_build_object('errors', jsonb_build_object('count', coalesce(x.error_count, 0),
+		'last_error', x.last_error, 'last_error_at', inngest.iso_time(x.last_error_at))) ORDER BY t.position), '[]')
+	FROM jsonb_each(f.config) AS c (key, value),
+		jsonb_array_elements(CASE jsonb_typeof(c.value) WHEN 'array' THEN c.value ELSE '[]' END) WITH ORDINALITY AS t (trigger, position)
+	LEFT JOIN inngest.trigger_faults x ON x.function_id = f.id AND x.position = t.position
+	WHERE lower(c.key) = 'triggers'
+$$;
+COMMENT ON FUNCTION inngest.triggers_json IS 'the triggers of a function as the API shows them';
+
 CREATE FUNCTION inngest.function_json(f inngest.functions) RETURNS jsonb
 LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
 	SELECT jsonb_build_object('id', f.slug, 'uuid', f.id, 'name', f.name, 'app_id', a.name, 'runtime', f.runtime, 'version', f.version,
 		'max_attempts', f.max_attempts, 'is_paused', f.paused_at IS NOT NULL, 'config', f.config,
-		'triggers', coalesce(f.config->'triggers', '[]'),
+		'triggers', inngest.triggers_json(f),
 		'created_at', inngest.iso_time(f.created_at), 'updated_at', inngest.iso_time(f.updated_at))
 	FROM inngest.apps a WHERE a.id = f.app_id
 $$;

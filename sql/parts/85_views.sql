@@ -20,3 +20,10 @@ CREATE VIEW inngest.queue_depth AS
 	LEFT JOIN inngest.queue q ON q.function_id = f.id
 	GROUP BY f.id, f.slug;
 COMMENT ON VIEW inngest.queue_depth IS 'per function: attempts that wait, wait for a time, or are being made';
+
+CREATE VIEW inngest.trigger_errors AS
+	SELECT f.slug AS function_id, x.position, t.event_name, t.expression, x.error_count, x.last_error, x.last_error_at
+	FROM inngest.trigger_faults x
+	JOIN inngest.functions f ON f.id = x.function_id
+	JOIN inngest.triggers t ON t.function_id = x.function_id AND t.position = x.position;
+COMMENT ON VIEW inngest.trigger_errors IS 'triggers whose expression failed for some event, or gave something else than true or false';

@@ -37,9 +37,9 @@ GRANT EXECUTE ON FUNCTION
 TO inngest_sender, inngest_reader;
 
 GRANT SELECT ON
-	inngest.environments, inngest.apps, inngest.functions, inngest.triggers, inngest.events, inngest.function_runs, inngest.attempts,
+	inngest.environments, inngest.apps, inngest.functions, inngest.triggers, inngest.trigger_keys, inngest.trigger_faults, inngest.events, inngest.function_runs, inngest.attempts,
 	inngest.idempotency_keys, inngest.queue, inngest.leases, inngest.redis_outbox,
-	inngest.runs, inngest.queue_depth, inngest.partitions
+	inngest.runs, inngest.queue_depth, inngest.partitions, inngest.trigger_errors
 TO inngest_reader;
 GRANT EXECUTE ON FUNCTION
 	inngest.version(), inngest.library_version(), inngest.counters(), inngest.redis_status(), inngest.run_status(inngest.run_outcome, timestamptz),

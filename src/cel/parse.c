@@ -27,10 +27,14 @@
  */
 #include "postgres.h"
 
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
 #include "cel/internal.h"
+
+/* so much of what is wrong is quoted */
+#define QUOTED_BYTES 40
 
 /* The node of what could not be parsed, and of nothing. */
 #define NOBODY 0
@@ -690,6 +694,7 @@ static uint16
 refuse(Parser *parser, const char *expected)
 {
 	CelToken token = parser->token;
+	const char *text = parser->lexer.text + token.position;
 
 	if (parser->has_failed)
 		return NOBODY;
@@ -699,8 +704,8 @@ refuse(Parser *parser, const char *expected)
 				  "syntax error at the end: expected %s", expected);
 	else
 		cel_fault(parser->lexer.fault, ERRCODE_SYNTAX_ERROR, token.position,
-				  "syntax error at \"%.*s\": expected %s", Min(token.length, 40),
-				  parser->lexer.text + token.position, expected);
+				  "syntax error at \"%.*s\": expected %s",
+				  pg_mbcliplen(text, token.length, QUOTED_BYTES), text, expected);
 	return NOBODY;
 }
 

@@ -6,8 +6,8 @@
  * Most options are an object of scalar members, so a table says what is to be
  * known of them.  Concurrency alone comes in several shapes.
  *
- * Expressions are taken for any text: what they mean is judged by whoever
- * can evaluate them.
+ * Keys, conditions and priorities are expressions over the event, judged like
+ * those of triggers.
  *
  * IDENTIFICATION
  *	  src/ingest/flow.c
@@ -37,30 +37,30 @@ static const InnField throttle[] = {
 	{"limit", INN_FIELD_INTEGER, REQUIRED, 0, PG_INT32_MAX},
 	{"period", INN_FIELD_DURATION, REQUIRED, USECS_PER_SEC},
 	{"burst", INN_FIELD_INTEGER, OPTIONAL, 0, PG_INT32_MAX},
-	{"key", INN_FIELD_TEXT},
+	{"key", INN_FIELD_EXPRESSION},
 };
 
 static const InnField rate_limit[] = {
 	{"limit", INN_FIELD_INTEGER, REQUIRED, 1, PG_INT32_MAX},
 	{"period", INN_FIELD_DURATION, REQUIRED, 1, RATE_LIMIT_PERIOD_MAX},
-	{"key", INN_FIELD_TEXT},
+	{"key", INN_FIELD_EXPRESSION},
 };
 
 static const InnField debounce[] = {
 	{"period", INN_FIELD_DURATION, REQUIRED, USECS_PER_SEC, DEBOUNCE_PERIOD_MAX},
 	{"timeout", INN_FIELD_DURATION, OPTIONAL, 1},
-	{"key", INN_FIELD_TEXT},
+	{"key", INN_FIELD_EXPRESSION},
 };
 
 static const InnField batch_events[] = {
 	{"maxSize", INN_FIELD_INTEGER, REQUIRED, 2, PG_INT32_MAX},
 	{"timeout", INN_FIELD_DURATION, OPTIONAL, USECS_PER_SEC},
-	{"key", INN_FIELD_TEXT},
-	{"if", INN_FIELD_TEXT},
+	{"key", INN_FIELD_EXPRESSION},
+	{"if", INN_FIELD_EXPRESSION},
 };
 
 static const InnField priority[] = {
-	{"run", INN_FIELD_TEXT, REQUIRED},
+	{"run", INN_FIELD_EXPRESSION, REQUIRED},
 };
 
 static const InnField timeouts[] = {
@@ -72,13 +72,13 @@ static const char *const singleton_modes[] = {"skip", "cancel", NULL};
 
 static const InnField singleton[] = {
 	{"mode", INN_FIELD_CHOICE, REQUIRED, .choices = singleton_modes},
-	{"key", INN_FIELD_TEXT},
+	{"key", INN_FIELD_EXPRESSION},
 };
 
 /* one entry of the array "cancel" */
 static const InnField cancel[] = {
 	{"event", INN_FIELD_TEXT, REQUIRED, 1, EVENT_NAME_MAX_CHARS},
-	{"if", INN_FIELD_TEXT},
+	{"if", INN_FIELD_EXPRESSION, .policy = &inn_cancel_policy},
 	{"timeout", INN_FIELD_DEADLINE},
 };
 
@@ -99,7 +99,7 @@ static const struct
 	{"singleton", "Singleton mode is", singleton, lengthof(singleton)},
 };
 
-static const InnField idempotency = {"idempotency", INN_FIELD_TEXT};
+static const InnField idempotency = {"idempotency", INN_FIELD_EXPRESSION};
 
 /* A batch may not be combined with these. */
 static const char *const batch_excludes[] = {"cancel", "debounce", "singleton", "priority"};
@@ -107,7 +107,7 @@ static const char *const batch_excludes[] = {"cancel", "debounce", "singleton", 
 /* 0 or absent: no limit */
 static const InnField step_limit = {"limit", INN_FIELD_INTEGER, OPTIONAL, 0, PG_INT32_MAX};
 static const InnField fn_limit = {"limit", INN_FIELD_INTEGER, REQUIRED, 1, PG_INT32_MAX};
-static const InnField limit_key = {"key", INN_FIELD_TEXT};
+static const InnField limit_key = {"key", INN_FIELD_EXPRESSION};
 static const char *const limit_scopes[] = {"fn", "env", "account", NULL};
 static const InnField limit_scope = {"scope", INN_FIELD_CHOICE, .choices = limit_scopes};
 
@@ -151,7 +151,8 @@ judge_objects(const InnPlace *config)
 static void
 judge_idempotency(const InnPlace *config)
 {
-	if (inn_place_text(config, &idempotency) != NULL)
+	inn_place_judge(config, &idempotency, 1);
+	if (inn_place_is_set(config, &idempotency))
 		refuse(config, idempotency.key, "An idempotency expression is");
 }
 
@@ -264,11 +265,11 @@ static bool
 judge_limit(const InnPlace *place, const InnField *limit)
 {
 	const char *scope = inn_place_choice(place, &limit_scope);
-	const char *key = inn_place_text(place, &limit_key);
 	int64 number;
 
 	/* a scope that other functions share is meant for a key that they share */
-	if (scope != NULL && strcmp(scope, "fn") != 0 && key == NULL)
+	inn_place_judge(place, &limit_key, 1);
+	if (scope != NULL && strcmp(scope, "fn") != 0 && !inn_place_is_set(place, &limit_key))
 		inn_place_fault(place, limit_key.key, INN_FAULT_INVALID, "Required with the scope \"%s\".",
 						scope);
 

@@ -22,10 +22,22 @@
 #include "base/when.h"
 #include "ingest/judge.h"
 
+const InnCelPolicy inn_event_policy = {(const char *const[]){"event"}, 1, false};
+const InnCelPolicy inn_cancel_policy = {(const char *const[]){"event", "async"}, 2, true};
+
+/* Where a problem of an expression is to be reported. */
+typedef struct ExpressionSink
+{
+	const InnPlace *place;
+	const char *key;
+	const char *text;
+} ExpressionSink;
+
 static char *join_path(const InnPlace *place, const char *key);
 static void append_fault(StringInfo buf, const char *path, InnFaultKind kind, const char *message);
 static bool get_required(const InnPlace *place, const InnField *field, JsonbValue *out);
 static bool is_left_empty(const InnField *field, const JsonbValue *value);
+static void put_problem(void *arg, InnCelProblem problem, const InnCelFault *fault);
 static void judge_duration(const InnPlace *place, const InnField *field);
 static void judge_deadline(const InnPlace *place, const InnField *field);
 static bool read_duration(const JsonbValue *value, int64 *usec);
@@ -205,6 +217,14 @@ get_required(const InnPlace *place, const InnField *field, JsonbValue *out)
 	return false;
 }
 
+bool
+inn_place_is_set(const InnPlace *place, const InnField *field)
+{
+	JsonbValue value;
+
+	return inn_place_get(place, field->key, &value) && !is_left_empty(field, &value);
+}
+
 /* Some clients write an option that is not set as an empty text. */
 static bool
 is_left_empty(const InnField *field, const JsonbValue *value)
@@ -212,6 +232,7 @@ is_left_empty(const InnField *field, const JsonbValue *value)
 	if (value->type != jbvString || value->val.string.len > 0)
 		return false;
 	return field->type == INN_FIELD_DURATION || field->type == INN_FIELD_DEADLINE ||
+		   field->type == INN_FIELD_EXPRESSION ||
 		   (field->type == INN_FIELD_TEXT && field->min == 0);
 }
 
@@ -243,6 +264,32 @@ inn_place_text(const InnPlace *place, const InnField *field)
 		return NULL;
 	}
 	return inn_json_string(&value);
+}
+
+/* Every problem is a fault of its own. */
+char *
+inn_place_expression(const InnPlace *place, const InnField *field)
+{
+	const InnCelPolicy *policy = field->policy == NULL ? &inn_event_policy : field->policy;
+	InnField text_field = {field->key, INN_FIELD_TEXT, field->is_required};
+	char *text;
+	ExpressionSink sink = {place, field->key};
+
+	Assert(field->type == INN_FIELD_EXPRESSION);
+	text = inn_place_text(place, &text_field);
+	if (text == NULL)
+		return NULL;
+	sink.text = text;
+	return inn_cel_judge(text, strlen(text), policy, put_problem, &sink) ? text : NULL;
+}
+
+static void
+put_problem(void *arg, InnCelProblem problem, const InnCelFault *fault)
+{
+	const ExpressionSink *sink = arg;
+
+	inn_place_fault(sink->place, sink->key, INN_FAULT_INVALID, "At character %d: %s.",
+					pg_mbstrlen_with_len(sink->text, fault->position) + 1, fault->message);
 }
 
 bool
@@ -316,6 +363,9 @@ inn_place_judge(const InnPlace *place, const InnField *fields, int nfields)
 				break;
 			case INN_FIELD_CHOICE:
 				(void) inn_place_choice(place, field);
+				break;
+			case INN_FIELD_EXPRESSION:
+				(void) inn_place_expression(place, field);
 				break;
 		}
 	}

@@ -20,6 +20,8 @@
 
 #include "utils/jsonb.h"
 
+#include "cel/cel.h"
+
 /* so many faults are listed; the others are counted */
 #define INN_FAULTS_MAX 50
 
@@ -65,10 +67,15 @@ typedef enum InnFieldType
 {
 	INN_FIELD_TEXT,
 	INN_FIELD_INTEGER,
-	INN_FIELD_DURATION, /* base/when.h */
-	INN_FIELD_DEADLINE, /* a duration, or a time as RFC 3339 writes it */
-	INN_FIELD_CHOICE,	/* one of a few words, in any case */
+	INN_FIELD_DURATION,	  /* base/when.h */
+	INN_FIELD_DEADLINE,	  /* a duration, or a time as RFC 3339 writes it */
+	INN_FIELD_CHOICE,	  /* one of a few words, in any case */
+	INN_FIELD_EXPRESSION, /* cel/cel.h */
 } InnFieldType;
+
+/* What expressions may use: most of them the event alone, that of a cancellation two events, and little else. */
+extern const InnCelPolicy inn_event_policy;
+extern const InnCelPolicy inn_cancel_policy;
 
 /* One scalar member of an object. */
 typedef struct InnField
@@ -79,11 +86,12 @@ typedef struct InnField
 
 	/*
 	 * TEXT: characters; INTEGER: values; DURATION: microseconds.  A max of 0 means no limit.  An empty
-	 * text counts as not set for TEXT with a min of 0, for DURATION and for DEADLINE.
+	 * text counts as not set for TEXT with a min of 0, for EXPRESSION, for DURATION and for DEADLINE.
 	 */
 	int64 min;
 	int64 max;
 	const char *const *choices; /* CHOICE: ends with NULL */
+	const InnCelPolicy *policy; /* EXPRESSION: NULL for inn_event_policy */
 } InnField;
 
 /* A fault of a member; key is a path relative to the object, NULL for the object itself. */
@@ -92,6 +100,9 @@ extern void inn_place_fault(const InnPlace *place, const char *key, InnFaultKind
 
 /* The value of a key; false if it is not set. */
 extern bool inn_place_get(const InnPlace *place, const char *key, JsonbValue *out);
+
+/* Is a field set, and not to an empty text where that counts as not set? */
+extern bool inn_place_is_set(const InnPlace *place, const InnField *field);
 
 /* Make a place of a value found under a (relative) path; a fault and false if it is no object. */
 extern bool inn_place_open(const InnPlace *place, const char *key, const JsonbValue *value,
@@ -108,6 +119,7 @@ extern JsonbValue *inn_place_elements(const InnPlace *place, const char *key, in
 
 /* Read a field of the type in the name.  NULL or false if it is not set or has a fault. */
 extern char *inn_place_text(const InnPlace *place, const InnField *field);
+extern char *inn_place_expression(const InnPlace *place, const InnField *field);
 extern bool inn_place_integer(const InnPlace *place, const InnField *field, int64 *out);
 extern const char *inn_place_choice(const InnPlace *place, const InnField *field);
 

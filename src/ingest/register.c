@@ -33,12 +33,12 @@
 /* the key of a step is quoted in paths up to so many bytes */
 #define STEP_KEY_MAX_BYTES 64
 
-typedef struct InnTrigger
+typedef struct JudgedTrigger
 {
 	const char *event;
 	const char *expression;
 	const char *cron;
-} InnTrigger;
+} JudgedTrigger;
 
 static void judge_identity(const InnPlace *config, InnDefinition *definition);
 static char *judge_slug(const InnPlace *config);
@@ -49,11 +49,12 @@ static void judge_step_runtime(const InnPlace *step, bool is_required);
 static bool is_callable_url(const char *url);
 static int judge_retries(const InnPlace *config, bool is_called);
 static void judge_triggers(const InnPlace *config, InnDefinition *definition);
-static InnTrigger judge_trigger(const InnPlace *place);
+static void define_trigger(const JudgedTrigger *trigger, InnTriggerDefinition *definition);
+static JudgedTrigger judge_trigger(const InnPlace *place);
 static void judge_event_name(const InnPlace *place, const char *name);
 static void judge_jitter(const InnPlace *place);
 static void judge_cron(const InnPlace *place, const char *cron);
-static bool is_same_trigger(const InnTrigger *a, const InnTrigger *b);
+static bool is_same_trigger(const JudgedTrigger *a, const JudgedTrigger *b);
 static bool is_same_text(const char *a, const char *b);
 static void throw_faults(const InnFaults *faults) pg_attribute_noreturn();
 
@@ -77,7 +78,7 @@ static const InnField step_type_field = {"type", INN_FIELD_CHOICE, true, .choice
 static const InnField step_url_field = {"url", INN_FIELD_TEXT, true};
 
 static const InnField event_field = {"event", INN_FIELD_TEXT, false, 1, NAME_MAX_CHARS};
-static const InnField expression_field = {"expression", INN_FIELD_TEXT};
+static const InnField expression_field = {"expression", INN_FIELD_EXPRESSION};
 static const InnField cron_field = {"cron", INN_FIELD_TEXT, false, 1, NAME_MAX_CHARS};
 static const InnField jitter_field = {"jitter", INN_FIELD_DURATION, false, USECS_PER_SEC,
 									  5 * USECS_PER_MINUTE};
@@ -312,9 +313,10 @@ judge_triggers(const InnPlace *config, InnDefinition *definition)
 {
 	int count;
 	JsonbValue *values = inn_place_elements(config, "triggers", INN_FUNCTION_MAX_TRIGGERS, &count);
-	InnTrigger triggers[INN_FUNCTION_MAX_TRIGGERS] = {0};
+	JudgedTrigger triggers[INN_FUNCTION_MAX_TRIGGERS] = {0};
 
-	definition->triggers = palloc(Max(count, 1) * sizeof(char *));
+	definition->triggers = palloc0(Max(count, 1) * sizeof(InnTriggerDefinition));
+	definition->ntriggers = count;
 	for (int i = 0; i < count; i++)
 	{
 		char *key = psprintf("triggers[%d]", i);
@@ -323,8 +325,7 @@ judge_triggers(const InnPlace *config, InnDefinition *definition)
 		if (!inn_place_open(config, key, &values[i], &place))
 			continue;
 		triggers[i] = judge_trigger(&place);
-		if (triggers[i].event != NULL)
-			definition->triggers[definition->ntriggers++] = triggers[i].event;
+		define_trigger(&triggers[i], &definition->triggers[i]);
 
 		for (int j = 0; j < i; j++)
 		{
@@ -337,12 +338,34 @@ judge_triggers(const InnPlace *config, InnDefinition *definition)
 	}
 }
 
-static InnTrigger
+/* An expression with a fault is NULL here; then the definition is not used. */
+static void
+define_trigger(const JudgedTrigger *trigger, InnTriggerDefinition *definition)
+{
+	InnCelKey keys[INN_CEL_MAX_KEYS];
+	InnCelFault fault;
+	const InnCelProgram *program;
+
+	*definition =
+		(InnTriggerDefinition){.event = trigger->event, .expression = trigger->expression};
+	if (trigger->expression == NULL)
+		return;
+	program = inn_cel_compile(trigger->expression, strlen(trigger->expression), &fault);
+	if (program == NULL)
+		return;
+
+	definition->nkeys = inn_cel_keys(program, "event", NULL, keys);
+	definition->keys = palloc(Max(definition->nkeys, 1) * sizeof(InnTriggerKey));
+	for (int i = 0; i < definition->nkeys; i++)
+		definition->keys[i] = (InnTriggerKey){keys[i].path, (int64) keys[i].hash};
+}
+
+static JudgedTrigger
 judge_trigger(const InnPlace *place)
 {
-	InnTrigger trigger = {
+	JudgedTrigger trigger = {
 		.event = inn_place_text(place, &event_field),
-		.expression = inn_place_text(place, &expression_field),
+		.expression = inn_place_expression(place, &expression_field),
 		.cron = inn_place_text(place, &cron_field),
 	};
 	JsonbValue unused;
@@ -356,9 +379,6 @@ judge_trigger(const InnPlace *place)
 								  : "Must have an event or a cron.");
 	if (trigger.event != NULL)
 		judge_event_name(place, trigger.event);
-	if (trigger.expression != NULL)
-		inn_place_fault(place, expression_field.key, INN_FAULT_UNSUPPORTED,
-						"Expressions of triggers are not supported yet.");
 	if (trigger.cron != NULL)
 		judge_cron(place, trigger.cron);
 	return trigger;
@@ -405,7 +425,7 @@ judge_cron(const InnPlace *place, const char *cron)
 }
 
 static bool
-is_same_trigger(const InnTrigger *a, const InnTrigger *b)
+is_same_trigger(const JudgedTrigger *a, const JudgedTrigger *b)
 {
 	if (a->event == NULL && a->cron == NULL)
 		return false;

@@ -1,17 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * match.c
- *	  From an event name to functions.
+ *	  From an event to the functions that it starts.
  *
- * A name makes a short list of trigger texts: itself, and for each '/' and '.' the part before it with
- * the delimiter and a star (semantics.md 1.3).  A function matches if one of its triggers equals one of
- * them, so matching is a few index probes whatever the number of triggers.
+ * Candidates are found, not tried: first by the keys that the event's own values make (triggers.c), then those
+ * of its name that have no keys.  Whoever is found is evaluated in full.  A function starts once, whichever of
+ * its triggers are true.
  *
- * The answer for a name is cached per backend, also when it is empty.  An invalidation of
- * inngest.functions, which every change of functions or triggers sends (store/apps.c), marks the whole
- * cache stale; it is emptied when next used, so nobody's list disappears while in use.  The answer is
- * read with a fresh snapshot and kept only if no invalidation came meanwhile, so a change that commits
- * at any moment is either read or makes the cache stale afterwards.
+ * An expression that fails does not match and does no harm to the sender: it is noted for the function's owner
+ * (faults.c).
  *
  * IDENTIFICATION
  *	  src/match/match.c
@@ -20,146 +17,147 @@
  */
 #include "postgres.h"
 
-#include "catalog/namespace.h"
-#include "common/hashfn.h"
+#include "miscadmin.h"
 #include "utils/hsearch.h"
-#include "utils/inval.h"
-#include "utils/lsyscache.h"
-#include "utils/memutils.h"
 
+#include "match/faults.h"
 #include "match/match.h"
+#include "match/triggers.h"
 #include "schedule/admit.h"
 
-/* The cache is emptied when it is larger than either. */
-#define CACHE_MAX_NAMES 1024
-#define CACHE_MAX_BYTES (1024 * 1024)
+/* Functions found by key that are remembered without a table. */
+#define FEW_FUNCTIONS 16
 
-typedef struct CacheEntry
+typedef struct Matching
 {
-	uint64 hash; /* of the name; the key */
-	const char *name;
-	InnFunction *functions;
-	int nfunctions;
-} CacheEntry;
+	const InnEvent *event;
+	InnRunList *runs;
+	Jsonb *json; /* the event as expressions see it; NULL until one wants to */
+	int nfound;	 /* functions found by key */
+	pg_uuid_t found[FEW_FUNCTIONS];
+	HTAB *more_found;
+} Matching;
 
-static MemoryContext cache_context;
-static HTAB *cache;
-static bool cache_is_stale;
-static Oid watched_relation;
-
-static const CacheEntry *lookup(const char *name);
-static void load(const char *name, CacheEntry *entry);
-static void store(const CacheEntry *entry);
-static const char **trigger_texts(const char *name, int *count);
-static void prepare_cache(void);
-static void note_invalidation(Datum arg, Oid relation);
+static void match_keys(Matching *matching, const InnTriggerSet *set);
+static void match_set(Matching *matching, const InnTriggerSet *set, bool is_by_key);
+static bool is_match(Matching *matching, const InnCompiledTrigger *trigger);
+static Jsonb *event_json(Matching *matching);
+static bool is_found(const Matching *matching, const pg_uuid_t *id);
+static void note_found(Matching *matching, const pg_uuid_t *id);
 
 void
 inn_match_event(const InnEvent *event, InnRunList *runs)
 {
-	const CacheEntry *entry = lookup(event->name);
+	Matching matching = {.event = event, .runs = runs};
+	const InnTriggerSet *set;
 
-	for (int i = 0; i < entry->nfunctions; i++)
-		inn_admit(event, &entry->functions[i], runs);
+	inn_triggers_begin();
+	set = inn_triggers_of_name(event->name);
+	if (set->npaths > 0)
+		match_keys(&matching, set);
+	match_set(&matching, set, false);
+
+	if (matching.json != NULL)
+		pfree(matching.json);
+	if (matching.more_found != NULL)
+		hash_destroy(matching.more_found);
 }
 
-/* The entry lives until the next lookup at least. */
-static const CacheEntry *
-lookup(const char *name)
-{
-	static CacheEntry fresh;
-	uint64 hash = DatumGetUInt64(hash_any_extended((const unsigned char *) name, strlen(name), 0));
-	CacheEntry *entry;
-
-	prepare_cache();
-	entry = hash_search(cache, &hash, HASH_FIND, NULL);
-	if (entry != NULL && strcmp(entry->name, name) == 0)
-		return entry;
-
-	fresh = (CacheEntry){.hash = hash, .name = name};
-	load(name, &fresh);
-	if (!cache_is_stale)
-		store(&fresh);
-	return &fresh;
-}
-
+/* What is at each path that some key looks at. */
 static void
-load(const char *name, CacheEntry *entry)
+match_keys(Matching *matching, const InnTriggerSet *set)
 {
-	int ntexts;
-	const char **texts = trigger_texts(name, &ntexts);
+	JsonbContainer *event = &event_json(matching)->root;
 
-	entry->functions = inn_functions_by_trigger(texts, ntexts, &entry->nfunctions);
-}
-
-/* Every text that a trigger on this name can have. */
-static const char **
-trigger_texts(const char *name, int *count)
-{
-	const char **texts = palloc((strlen(name) + 1) * sizeof(char *));
-	int n = 0;
-
-	texts[n++] = name;
-	for (const char *c = name; *c != '\0'; c++)
+	for (int i = 0; i < set->npaths; i++)
 	{
-		if (*c == '/' || *c == '.')
-			texts[n++] = psprintf("%.*s*", (int) (c - name) + 1, name);
+		uint64 hash;
+
+		CHECK_FOR_INTERRUPTS();
+		if (inn_cel_key_hash(event, set->paths[i], &hash))
+			match_set(matching, inn_triggers_of_key(matching->event->name, set->paths[i], hash),
+					  true);
 	}
-	*count = n;
-	return texts;
 }
 
-/* Keep a copy. */
+/* Triggers of one function follow each other. */
 static void
-store(const CacheEntry *entry)
+match_set(Matching *matching, const InnTriggerSet *set, bool is_by_key)
 {
-	MemoryContext caller = MemoryContextSwitchTo(cache_context);
-	CacheEntry copy = *entry;
+	const pg_uuid_t *last = NULL;
 
-	copy.name = pstrdup(entry->name);
-	copy.functions = palloc(Max(entry->nfunctions, 1) * sizeof(InnFunction));
-	for (int i = 0; i < entry->nfunctions; i++)
+	for (int i = 0; i < set->ntriggers; i++)
 	{
-		copy.functions[i] = entry->functions[i];
-		copy.functions[i].slug = pstrdup(entry->functions[i].slug);
-	}
-	MemoryContextSwitchTo(caller);
+		const InnFunction *function = &set->triggers[i].trigger.function;
 
-	*(CacheEntry *) hash_search(cache, &copy.hash, HASH_ENTER, NULL) = copy;
+		CHECK_FOR_INTERRUPTS();
+		if ((last != NULL && memcmp(last, &function->id, UUID_LEN) == 0) ||
+			is_found(matching, &function->id) || !is_match(matching, &set->triggers[i]))
+			continue;
+		last = &function->id;
+		if (is_by_key)
+			note_found(matching, &function->id);
+		inn_admit(matching->event, function, matching->runs);
+	}
 }
 
-/* Have a cache, empty if it must be. */
-static void
-prepare_cache(void)
+static bool
+is_match(Matching *matching, const InnCompiledTrigger *compiled)
 {
-	HASHCTL ctl = {.keysize = sizeof(uint64), .entrysize = sizeof(CacheEntry)};
-	Oid schema;
+	const InnTrigger *trigger = &compiled->trigger;
+	InnCelInput input = {0};
+	InnCelFault fault;
+	InnCelVerdict verdict = INN_CEL_FAILED;
 
-	if (cache != NULL && !cache_is_stale && hash_get_num_entries(cache) < CACHE_MAX_NAMES &&
-		MemoryContextMemAllocated(cache_context, true) < CACHE_MAX_BYTES)
+	if (trigger->expression == NULL)
+		return true;
+	strlcpy(fault.message, "this version cannot read the expression", sizeof(fault.message));
+	if (compiled->program != NULL)
+	{
+		input.event = &event_json(matching)->root;
+		verdict = inn_cel_test(compiled->program, &input, &fault);
+	}
+	if (verdict == INN_CEL_FAILED)
+		inn_trigger_fault_note(trigger, fault.message);
+	return verdict == INN_CEL_TRUE;
+}
+
+static Jsonb *
+event_json(Matching *matching)
+{
+	if (matching->json == NULL)
+		matching->json = inn_event_to_jsonb(matching->event);
+	return matching->json;
+}
+
+/* ---- functions found by key ---- */
+
+static bool
+is_found(const Matching *matching, const pg_uuid_t *id)
+{
+	for (int i = 0; i < Min(matching->nfound, FEW_FUNCTIONS); i++)
+	{
+		if (memcmp(&matching->found[i], id, UUID_LEN) == 0)
+			return true;
+	}
+	return matching->more_found != NULL &&
+		   hash_search(matching->more_found, id, HASH_FIND, NULL) != NULL;
+}
+
+static void
+note_found(Matching *matching, const pg_uuid_t *id)
+{
+	if (matching->nfound++ < FEW_FUNCTIONS)
+	{
+		matching->found[matching->nfound - 1] = *id;
 		return;
-
-	if (cache_context == NULL)
-	{
-		cache_context =
-			AllocSetContextCreate(TopMemoryContext, "inngest triggers", ALLOCSET_SMALL_SIZES);
-		CacheRegisterRelcacheCallback(note_invalidation, (Datum) 0);
 	}
-	cache = NULL;
-	MemoryContextReset(cache_context);
-	ctl.hcxt = cache_context;
+	if (matching->more_found == NULL)
+	{
+		HASHCTL ctl = {.keysize = UUID_LEN, .entrysize = UUID_LEN, .hcxt = CurrentMemoryContext};
 
-	/* The relation first: what changes from now on is noticed. */
-	cache_is_stale = false;
-	schema = get_namespace_oid("inngest", false);
-	watched_relation = get_relname_relid("functions", schema);
-	cache = hash_create("inngest triggers", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-}
-
-/* Invalidation callback; must not fail.  InvalidOid: everything. */
-static void
-note_invalidation(Datum arg, Oid relation)
-{
-	if (relation == watched_relation || relation == InvalidOid)
-		cache_is_stale = true;
+		matching->more_found = hash_create("inngest functions found by key", 256, &ctl,
+										   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	(void) hash_search(matching->more_found, id, HASH_ENTER, NULL);
 }

@@ -31,18 +31,47 @@
 	" f.archived_at IS NOT NULL, f.slug"
 
 /*
- * A name that is not cached costs this, so its plan is made once, and OFFSET 0 gives it its shape: index
- * probes, whatever the planner thinks of the size of the tables.
+ * A name that is not cached costs these, so their plans are made once, and OFFSET 0 gives them their shape:
+ * index probes, whatever the planner thinks of the size of the tables.
  */
-static InnPlan by_trigger = {
-	"SELECT DISTINCT ON (f.slug)" FUNCTION_COLUMNS " FROM unnest($1) AS n (name),"
-	" LATERAL (SELECT t.function_id FROM inngest.triggers t WHERE t.event_name = n.name OFFSET 0) t,"
-	" LATERAL (SELECT * FROM inngest.functions f WHERE f.id = t.function_id OFFSET 0) f"
-	" WHERE f.archived_at IS NULL"
-	" ORDER BY f.slug",
-	1,
-	{TEXTARRAYOID},
-	.is_generic = true};
+#define TRIGGER_COLUMNS FUNCTION_COLUMNS ", t.position::int4, t.expression"
+#define JOIN_FUNCTION \
+	", LATERAL (SELECT * FROM inngest.functions f WHERE f.id = t.function_id OFFSET 0) f" \
+	" WHERE f.archived_at IS NULL" \
+	" ORDER BY f.slug, t.position"
+
+static InnPlan triggers_without_keys =
+	{"SELECT" TRIGGER_COLUMNS " FROM unnest($1) AS n (name),"
+	 " LATERAL (SELECT t.function_id, t.position, t.expression FROM inngest.triggers t"
+	 " WHERE t.event_name = n.name AND NOT t.is_keyed OFFSET 0) t" JOIN_FUNCTION,
+	 1,
+	 {TEXTARRAYOID},
+	 .is_generic = true};
+
+static InnPlan triggers_by_key =
+	{"SELECT" TRIGGER_COLUMNS " FROM unnest($1) AS n (name),"
+	 " LATERAL (SELECT DISTINCT k.function_id, k.position FROM inngest.trigger_keys k"
+	 " WHERE k.event_name = n.name AND k.path = $2 AND k.value_hash = $3 OFFSET 0) k,"
+	 " LATERAL (SELECT t.* FROM inngest.triggers t"
+	 " WHERE t.function_id = k.function_id AND t.position = k.position OFFSET 0) t" JOIN_FUNCTION,
+	 3,
+	 {TEXTARRAYOID, TEXTOID, INT8OID},
+	 .is_generic = true};
+
+/* From one path to the next greater one, so that what it costs is the paths and not the triggers. */
+static InnPlan trigger_paths =
+	{"WITH RECURSIVE p (name, path) AS ("
+	 " SELECT n.name, (SELECT k.path FROM inngest.trigger_keys k WHERE k.event_name = n.name"
+	 " ORDER BY k.event_name, k.path LIMIT 1)"
+	 " FROM unnest($1) AS n (name)"
+	 " UNION ALL"
+	 " SELECT p.name, (SELECT k.path FROM inngest.trigger_keys k"
+	 " WHERE k.event_name = p.name AND k.path > p.path ORDER BY k.event_name, k.path LIMIT 1)"
+	 " FROM p WHERE p.path IS NOT NULL)"
+	 " SELECT DISTINCT path FROM p WHERE path IS NOT NULL",
+	 1,
+	 {TEXTARRAYOID},
+	 .is_generic = true};
 
 static InnPlan by_slug = {"SELECT" FUNCTION_COLUMNS " FROM inngest.functions f"
 						  " WHERE f.env_id = " DEFAULT_ENVIRONMENT " AND f.slug = $1",
@@ -96,11 +125,37 @@ static InnPlan delete_triggers = {"DELETE FROM inngest.triggers WHERE function_i
 								  1,
 								  {UUIDOID}};
 
-static InnPlan insert_triggers = {"INSERT INTO inngest.triggers (function_id, position, event_name)"
-								  " SELECT $1, t.position, t.event_name"
-								  " FROM unnest($2) WITH ORDINALITY AS t (event_name, position)",
-								  2,
-								  {UUIDOID, TEXTARRAYOID}};
+static InnPlan delete_trigger_keys = {"DELETE FROM inngest.trigger_keys WHERE function_id = $1",
+									  1,
+									  {UUIDOID}};
+
+static InnPlan delete_trigger_faults = {"DELETE FROM inngest.trigger_faults WHERE function_id = $1",
+										1,
+										{UUIDOID}};
+
+static InnPlan put_fault =
+	{"INSERT INTO inngest.trigger_faults AS x"
+	 " (function_id, position, error_count, last_error, last_error_at)"
+	 " SELECT t.function_id, t.position, $4, $5, $6"
+	 " FROM inngest.functions f JOIN inngest.triggers t ON t.function_id = f.id"
+	 " WHERE f.id = $1 AND f.version = $2 AND t.position = $3"
+	 " ON CONFLICT (function_id, position) DO UPDATE"
+	 " SET error_count = x.error_count + excluded.error_count, last_error = excluded.last_error,"
+	 " last_error_at = excluded.last_error_at",
+	 6,
+	 {UUIDOID, INT4OID, INT4OID, INT8OID, TEXTOID, TIMESTAMPTZOID}};
+
+static InnPlan insert_trigger =
+	{"INSERT INTO inngest.triggers (function_id, position, event_name, expression, is_keyed)"
+	 " VALUES ($1, $2::int2, $3, $4, $5)",
+	 5,
+	 {UUIDOID, INT4OID, TEXTOID, TEXTOID, BOOLOID}};
+
+static InnPlan insert_trigger_keys =
+	{"INSERT INTO inngest.trigger_keys (function_id, position, event_name, path, value_hash)"
+	 " SELECT $1, $2::int2, $3, k.path, k.value_hash FROM unnest($4, $5) AS k (path, value_hash)",
+	 5,
+	 {UUIDOID, INT4OID, TEXTOID, TEXTARRAYOID, INT8ARRAYOID}};
 
 static InnPlan archive = {"UPDATE inngest.functions SET archived_at = now(), updated_at = now()"
 						  " WHERE env_id = " DEFAULT_ENVIRONMENT
@@ -124,27 +179,68 @@ static InnPlan resume_function = {"UPDATE inngest.functions SET paused_at = NULL
 static bool read_one(InnPlan *plan, InnArg key, InnFunction *function);
 static InnFunction row_function(uint64 row);
 static pg_uuid_t app_id(const char *name);
-static void replace_triggers(const pg_uuid_t *id, const char **names, int nnames);
+static InnTrigger *row_triggers(uint64 nrows, int *count);
+static InnArg name_array(const char **names, int nnames);
+static void replace_triggers(const pg_uuid_t *id, const InnDefinition *definition);
+static void insert_trigger_row(const pg_uuid_t *id, int position,
+							   const InnTriggerDefinition *trigger);
+static void delete_triggers_of(const pg_uuid_t *id);
 static void tell_everybody(void);
 
-InnFunction *
-inn_functions_by_trigger(const char **names, int nnames, int *count)
+InnTrigger *
+inn_triggers_without_keys(const char **names, int nnames, int *count)
+{
+	InnArg arg = name_array(names, nnames);
+
+	return row_triggers(inn_plan_run_latest(&triggers_without_keys, 1, &arg), count);
+}
+
+InnTrigger *
+inn_triggers_by_key(const char **names, int nnames, const char *path, int64 hash, int *count)
+{
+	InnArg args[] = {name_array(names, nnames), inn_arg_cstring(path),
+					 inn_arg(Int64GetDatum(hash))};
+
+	return row_triggers(inn_plan_run_latest(&triggers_by_key, lengthof(args), args), count);
+}
+
+const char **
+inn_triggers_paths(const char **names, int nnames, int *count)
+{
+	InnArg arg = name_array(names, nnames);
+	uint64 nrows = inn_plan_run_latest(&trigger_paths, 1, &arg);
+	const char **paths = palloc(Max(nrows, 1) * sizeof(char *));
+
+	for (uint64 i = 0; i < nrows; i++)
+		paths[i] = inn_row_text(i, 1);
+	*count = (int) nrows;
+	return paths;
+}
+
+static InnArg
+name_array(const char **names, int nnames)
 {
 	Datum *values = palloc(nnames * sizeof(Datum));
-	InnFunction *functions;
-	InnArg arg;
-	uint64 nrows;
 
 	for (int i = 0; i < nnames; i++)
 		values[i] = CStringGetTextDatum(names[i]);
-	arg = inn_arg_array(values, NULL, nnames, TEXTOID);
+	return inn_arg_array(values, NULL, nnames, TEXTOID);
+}
 
-	nrows = inn_plan_run_latest(&by_trigger, 1, &arg);
-	functions = palloc(Max(nrows, 1) * sizeof(InnFunction));
+static InnTrigger *
+row_triggers(uint64 nrows, int *count)
+{
+	InnTrigger *triggers =
+		MemoryContextAllocHuge(CurrentMemoryContext, Max(nrows, 1) * sizeof(InnTrigger));
+
 	for (uint64 i = 0; i < nrows; i++)
-		functions[i] = row_function(i);
+		triggers[i] = (InnTrigger){
+			.function = row_function(i),
+			.position = inn_row_int(i, 8),
+			.expression = inn_row_text(i, 9),
+		};
 	*count = (int) nrows;
-	return functions;
+	return triggers;
 }
 
 bool
@@ -203,7 +299,7 @@ inn_functions_put(const InnDefinition *definition, pg_uuid_t *id)
 		INN_RUN(&insert_function, inn_arg_uuid(id), app_arg, slug,
 				inn_arg_cstring(definition->name), inn_arg_cstring(definition->runtime),
 				inn_arg(Int32GetDatum(definition->max_attempts)), config);
-		replace_triggers(id, definition->triggers, definition->ntriggers);
+		replace_triggers(id, definition);
 		return INN_PUT_CREATED;
 	}
 
@@ -215,7 +311,7 @@ inn_functions_put(const InnDefinition *definition, pg_uuid_t *id)
 	INN_RUN(&update_function, inn_arg_uuid(id), app_arg, inn_arg_cstring(definition->name),
 			inn_arg_cstring(definition->runtime), inn_arg(Int32GetDatum(definition->max_attempts)),
 			config);
-	replace_triggers(id, definition->triggers, definition->ntriggers);
+	replace_triggers(id, definition);
 	return is_archived ? INN_PUT_CREATED : INN_PUT_CHANGED;
 }
 
@@ -236,16 +332,56 @@ app_id(const char *name)
 }
 
 static void
-replace_triggers(const pg_uuid_t *id, const char **names, int nnames)
+replace_triggers(const pg_uuid_t *id, const InnDefinition *definition)
 {
-	Datum *values = palloc(Max(nnames, 1) * sizeof(Datum));
-
-	INN_RUN(&delete_triggers, inn_arg_uuid(id));
-	for (int i = 0; i < nnames; i++)
-		values[i] = CStringGetTextDatum(names[i]);
-	if (nnames > 0)
-		INN_RUN(&insert_triggers, inn_arg_uuid(id), inn_arg_array(values, NULL, nnames, TEXTOID));
+	delete_triggers_of(id);
+	for (int i = 0; i < definition->ntriggers; i++)
+	{
+		if (definition->triggers[i].event != NULL)
+			insert_trigger_row(id, i + 1, &definition->triggers[i]);
+	}
 	tell_everybody();
+}
+
+static void
+insert_trigger_row(const pg_uuid_t *id, int position, const InnTriggerDefinition *trigger)
+{
+	InnArg position_arg = inn_arg(Int32GetDatum(position));
+	InnArg event = inn_arg_cstring(trigger->event);
+	Datum *paths = palloc(Max(trigger->nkeys, 1) * sizeof(Datum));
+	Datum *hashes = palloc(Max(trigger->nkeys, 1) * sizeof(Datum));
+
+	INN_RUN(&insert_trigger, inn_arg_uuid(id), position_arg, event,
+			inn_arg_cstring(trigger->expression), inn_arg(BoolGetDatum(trigger->nkeys > 0)));
+	if (trigger->nkeys == 0)
+		return;
+	for (int i = 0; i < trigger->nkeys; i++)
+	{
+		paths[i] = CStringGetTextDatum(trigger->keys[i].path);
+		hashes[i] = Int64GetDatum(trigger->keys[i].hash);
+	}
+	INN_RUN(&insert_trigger_keys, inn_arg_uuid(id), position_arg, event,
+			inn_arg_array(paths, NULL, trigger->nkeys, TEXTOID),
+			inn_arg_array(hashes, NULL, trigger->nkeys, INT8OID));
+}
+
+void
+inn_triggers_put_faults(const InnTriggerFault *faults, int nfaults)
+{
+	for (int i = 0; i < nfaults; i++)
+		INN_RUN(&put_fault, inn_arg_uuid(&faults[i].function_id),
+				inn_arg(Int32GetDatum(faults[i].function_version)),
+				inn_arg(Int32GetDatum(faults[i].position)), inn_arg(Int64GetDatum(faults[i].count)),
+				inn_arg_cstring(faults[i].message), inn_arg_time(faults[i].last_at));
+}
+
+/* With what was noted of them: it was said of other expressions. */
+static void
+delete_triggers_of(const pg_uuid_t *id)
+{
+	INN_RUN(&delete_triggers, inn_arg_uuid(id));
+	INN_RUN(&delete_trigger_keys, inn_arg_uuid(id));
+	INN_RUN(&delete_trigger_faults, inn_arg_uuid(id));
 }
 
 bool
@@ -256,7 +392,7 @@ inn_functions_archive(const char *slug)
 	if (INN_RUN(&archive, inn_arg_cstring(slug)) == 0)
 		return false;
 	id = inn_row_uuid(0, 1);
-	INN_RUN(&delete_triggers, inn_arg_uuid(&id));
+	delete_triggers_of(&id);
 	tell_everybody();
 	return true;
 }

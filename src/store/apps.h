@@ -29,11 +29,25 @@ typedef struct InnFunction
 	const char *slug;
 } InnFunction;
 
+/* A trigger of a function that is not archived. */
+typedef struct InnTrigger
+{
+	InnFunction function;
+	int position;			/* in the config, from 1 */
+	const char *expression; /* NULL: none */
+} InnTrigger;
+
 /*
- * The functions that have a trigger equal to one of the names: each once, not the archived.  Sees what
- * is committed now, whatever the isolation level.  palloc'ed; *count is set.
+ * Triggers whose event name is one of the names, in the order of functions and positions.  Those without
+ * keys are all found by name; those with keys by a path and the hash of the value there (cel/cel.h), and
+ * inn_triggers_paths() tells which paths there are.
+ *
+ * They see what is committed now, whatever the isolation level.  palloc'ed; *count is set.
  */
-extern InnFunction *inn_functions_by_trigger(const char **names, int nnames, int *count);
+extern InnTrigger *inn_triggers_without_keys(const char **names, int nnames, int *count);
+extern InnTrigger *inn_triggers_by_key(const char **names, int nnames, const char *path, int64 hash,
+									   int *count);
+extern const char **inn_triggers_paths(const char **names, int nnames, int *count);
 
 /* One function, also an archived one; false if there is none. slug is palloc'ed. */
 extern bool inn_functions_by_slug(const char *slug, InnFunction *function);
@@ -46,6 +60,36 @@ typedef enum InnPut
 	INN_PUT_SAME
 } InnPut;
 
+/* How often the expression of a trigger has failed lately, and what was said last. */
+typedef struct InnTriggerFault
+{
+	pg_uuid_t function_id;
+	int32 function_version;
+	int position;
+	int64 count;
+	TimestampTz last_at;
+	char message[256];
+} InnTriggerFault;
+
+/* Add them to what is written down, unless the function has changed since. */
+extern void inn_triggers_put_faults(const InnTriggerFault *faults, int nfaults);
+
+/* An equality that must hold for an expression to be true: what the value at a path hashes to. */
+typedef struct InnTriggerKey
+{
+	const char *path;
+	int64 hash;
+} InnTriggerKey;
+
+typedef struct InnTriggerDefinition
+{
+	const char *event;		/* NULL: it is no trigger by events */
+	const char *expression; /* NULL: none */
+	InnTriggerKey
+		*keys; /* one of them holds when the expression is true; none: it has to be tried */
+	int nkeys;
+} InnTriggerDefinition;
+
 /* A definition that has been judged (ingest/register.c). */
 typedef struct InnDefinition
 {
@@ -55,7 +99,7 @@ typedef struct InnDefinition
 	const char *runtime;
 	int max_attempts;
 	Jsonb *config;
-	const char **triggers; /* event names in declared order */
+	InnTriggerDefinition *triggers; /* in declared order */
 	int ntriggers;
 } InnDefinition;
 

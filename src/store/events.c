@@ -15,6 +15,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "base/timer.h"
 #include "store/events.h"
 
 #define EVENT_COLUMNS 9
@@ -61,6 +62,9 @@ static void event_args(const InnEvent *event, InnArg *args);
 static void event_array_args(const InnEvent *events, int nevents, InnArg *args);
 static void note_known(InnEvent *events, int nevents, uint64 nstored);
 static Jsonb *row_jsonb(int column);
+static void push_text(JsonbParseState **state, const char *key, const char *text);
+static void push_object(JsonbParseState **state, const char *key, Jsonb *object);
+static void push_value(JsonbParseState **state, const char *key, JsonbValue *value);
 
 void
 inn_events_insert(InnEvent *events, int nevents)
@@ -178,4 +182,71 @@ row_jsonb(int column)
 	Datum value = inn_row_datum(0, column, &is_null);
 
 	return is_null ? NULL : DatumGetJsonbPCopy(value);
+}
+
+Jsonb *
+inn_event_to_jsonb(const InnEvent *event)
+{
+	JsonbParseState *state = NULL;
+	char id[INN_ULID_TEXT_LEN + 1];
+	JsonbValue ts = {
+		.type = jbvNumeric,
+		.val.numeric = int64_to_numeric(inn_unix_ms(event->ts)),
+	};
+
+	inn_ulid_format(&event->id, id);
+	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	push_text(&state, "name", event->name);
+	push_object(&state, "data", event->data);
+	push_object(&state, "user", event->user);
+	push_text(&state, "id", event->caller_id == NULL ? id : event->caller_id);
+	push_value(&state, "ts", &ts);
+	if (event->version != NULL)
+		push_text(&state, "v", event->version);
+	if (event->meta != NULL)
+		push_object(&state, "meta", event->meta);
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+}
+
+static void
+push_text(JsonbParseState **state, const char *key, const char *text)
+{
+	JsonbValue value = {
+		.type = jbvString,
+		.val.string = {.len = (int) strlen(text), .val = unconstify(char *, text)},
+	};
+
+	push_value(state, key, &value);
+}
+
+/* NULL: an empty one */
+static void
+push_object(JsonbParseState **state, const char *key, Jsonb *object)
+{
+	JsonbValue value = {.type = jbvBinary};
+
+	if (object != NULL)
+	{
+		value.val.binary.data = &object->root;
+		value.val.binary.len = VARSIZE(object) - VARHDRSZ;
+		push_value(state, key, &value);
+		return;
+	}
+	push_value(state, key, NULL);
+	(void) pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
+	(void) pushJsonbValue(state, WJB_END_OBJECT, NULL);
+}
+
+/* NULL: the key alone */
+static void
+push_value(JsonbParseState **state, const char *key, JsonbValue *value)
+{
+	JsonbValue name = {
+		.type = jbvString,
+		.val.string = {.len = (int) strlen(key), .val = unconstify(char *, key)},
+	};
+
+	(void) pushJsonbValue(state, WJB_KEY, &name);
+	if (value != NULL)
+		(void) pushJsonbValue(state, WJB_VALUE, value);
 }

@@ -37,4 +37,10 @@ extern void inn_events_insert(InnEvent *events, int nevents);
 /* Read one event; false if there is none.  Pointers live in the current context. */
 extern bool inn_events_read(const InnUlid *id, InnEvent *event);
 
+/*
+ * An event as functions and expressions see it (semantics.md 1.2), palloc'ed: name, data, user, id, ts in
+ * milliseconds; v and meta if it has them.
+ */
+extern Jsonb *inn_event_to_jsonb(const InnEvent *event);
+
 #endif /* INN_EVENTS_H */

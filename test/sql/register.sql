@@ -111,7 +111,15 @@ SELECT pg_temp.judge('{"id": "x", "triggers": [{"cron": "0 0 * * *"}, {"event": 
 	"debounce": {"period": "7d", "timeout": "1h"}, "priority": {"run": "10"}, "idempotency": "event.data.id",
 	"cancel": [{"event": "b"}, {"event": "b", "timeout": "1d"}, {"event": "b", "timeout": "2024-02-29T23:59:60.5+01:00", "if": "true"}],
 	"timeouts": {"start": "1s", "finish": "1w"}, "singleton": {"mode": "skip", "key": "event.data.id"}}');
-SELECT pg_temp.judge('{"id": "x", "batchEvents": {"maxSize": 2, "timeout": "1s", "key": "a", "if": "b"}}');
+SELECT pg_temp.judge('{"id": "x", "batchEvents": {"maxSize": 2, "timeout": "1s", "key": "event.data.a", "if": "event.data.b"}}');
+
+-- expressions: every problem of each, at its place
+SELECT pg_temp.judge('{"id": "x", "triggers": [
+	{"event": "a", "expression": "event.data.n >"}, {"event": "b", "expression": "evnt.data.n > 1 && lower(event.data.s)"},
+	{"event": "c", "expression": ""}, {"event": "d", "expression": "event.data.s.matches(''('')"}, {"event": "e", "expression": "''ä'' + size()"}]}');
+SELECT pg_temp.judge(jsonb_build_object('id', 'x', 'triggers', jsonb_build_array(jsonb_build_object('event', 'a', 'expression', repeat(' ', 65537)))));
+SELECT pg_temp.judge('{"id": "x", "idempotency": "async.data.id", "priority": {"run": "event.data.p ?"}, "throttle": {"limit": 1, "period": "1s", "key": "foo"},
+	"concurrency": {"limit": 1, "key": "bar"}, "cancel": [{"event": "a", "if": "event.data.id == async.data.id && size(async.data.l) > 1"}]}');
 
 -- steps
 SELECT pg_temp.judge('{"id": "x", "runtime": "HTTP"}');
@@ -134,11 +142,11 @@ SELECT pg_temp.judge('{"id": "x",
 	"priority": {"run": ""}, "idempotency": 5,
 	"cancel": [{}, {"event": ""}, {"event": "b", "timeout": "soon", "if": 3}, 4],
 	"timeouts": {"start": "0s", "finish": "1 h"}, "singleton": {"mode": "queue"}}');
-SELECT pg_temp.judge('{"id": "x", "throttle": 5, "rateLimit": {"key": "a"}, "debounce": {"key": "a"}, "batchEvents": {"key": "a"},
-	"priority": {"key": 1}, "singleton": {"key": "a"}, "cancel": [1, 2, 3, 4, 5, 6]}');
+SELECT pg_temp.judge('{"id": "x", "throttle": 5, "rateLimit": {"key": "event.data.a"}, "debounce": {"key": "event.data.a"}, "batchEvents": {"key": "event.data.a"},
+	"priority": {"key": 1}, "singleton": {"key": "event.data.a"}, "cancel": [1, 2, 3, 4, 5, 6]}');
 SELECT concurrency, pg_temp.judge_concurrency(concurrency)
-FROM unnest(ARRAY['0', '-1', '1.5', '"5"', '{"limit": 0}', '{"limit": 5}', '{"key": "a"}', '{"limit": -1}',
-				  '[{"limit": 5, "scope": "Fn", "hash": "x"}, {"limit": 5, "scope": "Account", "key": "a"}]', '[{"limit": 5, "scope": "env"}]',
+FROM unnest(ARRAY['0', '-1', '1.5', '"5"', '{"limit": 0}', '{"limit": 5}', '{"key": "event.data.a"}', '{"limit": -1}',
+				  '[{"limit": 5, "scope": "Fn", "hash": "x"}, {"limit": 5, "scope": "Account", "key": "event.data.a"}]', '[{"limit": 5, "scope": "env"}]',
 				  '[{"limit": 1}, {"limit": 1}, {"limit": 1}]', '[5]', '{"fn": [{"limit": 1}], "step": [{"limit": 0}]}',
 				  '{"fn": [{"limit": 0}]}', '{"fn": [{"limit": 1}, {"limit": 1}]}', '{"fn": [{"limit": 1, "scope": "app"}], "step": null}',
 				  '{"step": 5}']::jsonb[]) AS concurrency;

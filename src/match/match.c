@@ -74,9 +74,8 @@ match_keys(Matching *matching, const InnTriggerSet *set)
 		uint64 hash;
 
 		CHECK_FOR_INTERRUPTS();
-		if (inn_cel_key_hash(event, set->paths[i], &hash))
-			match_set(matching, inn_triggers_of_key(matching->event->name, set->paths[i], hash),
-					  true);
+		if (inn_cel_key_hash(event, set->paths[i].path, &hash))
+			match_set(matching, inn_triggers_of_key(&set->paths[i], hash), true);
 	}
 }
 

@@ -37,7 +37,7 @@
 /* What is looked up: path NULL, all triggers of a name without keys. */
 typedef struct LookUp
 {
-	const char *name;
+	const char *name; /* of the event; with a path, as it stands in the trigger */
 	const char *path;
 	uint64 hash;
 } LookUp;
@@ -72,9 +72,9 @@ inn_triggers_of_name(const char *name)
 }
 
 const InnTriggerSet *
-inn_triggers_of_key(const char *name, const char *path, uint64 hash)
+inn_triggers_of_key(const InnTriggerPath *path, uint64 hash)
 {
-	return look_up(&(LookUp){name, path, hash});
+	return look_up(&(LookUp){path->event_name, path->path, hash});
 }
 
 static const InnTriggerSet *
@@ -119,19 +119,20 @@ is_same(const LookUp *a, const LookUp *b)
 static void
 read_triggers(const LookUp *what, InnTriggerSet *set)
 {
-	int ntexts;
-	const char **texts = trigger_texts(what->name, &ntexts);
 	InnTrigger *triggers;
 
 	*set = (InnTriggerSet){0};
 	if (what->path == NULL)
 	{
+		int ntexts;
+		const char **texts = trigger_texts(what->name, &ntexts);
+
 		triggers = inn_triggers_without_keys(texts, ntexts, &set->ntriggers);
 		set->paths = inn_triggers_paths(texts, ntexts, &set->npaths);
 	}
 	else
-		triggers =
-			inn_triggers_by_key(texts, ntexts, what->path, (int64) what->hash, &set->ntriggers);
+		triggers = inn_triggers_by_key(&(InnTriggerPath){what->name, what->path},
+									   (int64) what->hash, &set->ntriggers);
 
 	set->triggers = MemoryContextAllocHuge(CurrentMemoryContext,
 										   Max(set->ntriggers, 1) * sizeof(InnCompiledTrigger));
@@ -192,7 +193,7 @@ static void
 copy_set(InnTriggerSet *set)
 {
 	const InnCompiledTrigger *triggers = set->triggers;
-	const char **paths = set->paths;
+	const InnTriggerPath *paths = set->paths;
 
 	set->triggers = MemoryContextAllocHuge(CurrentMemoryContext,
 										   Max(set->ntriggers, 1) * sizeof(InnCompiledTrigger));
@@ -207,9 +208,9 @@ copy_set(InnTriggerSet *set)
 		compile(&set->triggers[i]);
 	}
 
-	set->paths = palloc(Max(set->npaths, 1) * sizeof(char *));
+	set->paths = palloc(Max(set->npaths, 1) * sizeof(InnTriggerPath));
 	for (int i = 0; i < set->npaths; i++)
-		set->paths[i] = pstrdup(paths[i]);
+		set->paths[i] = (InnTriggerPath){pstrdup(paths[i].event_name), pstrdup(paths[i].path)};
 }
 
 void

@@ -25,7 +25,7 @@ typedef struct InnTriggerSet
 {
 	InnCompiledTrigger *triggers;
 	int ntriggers;
-	const char **paths; /* of a name: where the keys of its other triggers look */
+	InnTriggerPath *paths; /* of a name: where the keys of its other triggers look */
 	int npaths;
 } InnTriggerSet;
 
@@ -39,6 +39,6 @@ extern void inn_triggers_begin(void);
 extern const InnTriggerSet *inn_triggers_of_name(const char *name);
 
 /* Those with a key: that what is at the path hashes to this. */
-extern const InnTriggerSet *inn_triggers_of_key(const char *name, const char *path, uint64 hash);
+extern const InnTriggerSet *inn_triggers_of_key(const InnTriggerPath *path, uint64 hash);
 
 #endif /* INN_TRIGGERS_H */

@@ -48,16 +48,6 @@ static InnPlan triggers_without_keys =
 	 {TEXTARRAYOID},
 	 .is_generic = true};
 
-static InnPlan triggers_by_key =
-	{"SELECT" TRIGGER_COLUMNS " FROM unnest($1) AS n (name),"
-	 " LATERAL (SELECT DISTINCT k.function_id, k.position FROM inngest.trigger_keys k"
-	 " WHERE k.event_name = n.name AND k.path = $2 AND k.value_hash = $3 OFFSET 0) k,"
-	 " LATERAL (SELECT t.* FROM inngest.triggers t"
-	 " WHERE t.function_id = k.function_id AND t.position = k.position OFFSET 0) t" JOIN_FUNCTION,
-	 3,
-	 {TEXTARRAYOID, TEXTOID, INT8OID},
-	 .is_generic = true};
-
 /* From one path to the next greater one, so that what it costs is the paths and not the triggers. */
 static InnPlan trigger_paths =
 	{"WITH RECURSIVE p (name, path) AS ("
@@ -68,7 +58,7 @@ static InnPlan trigger_paths =
 	 " SELECT p.name, (SELECT k.path FROM inngest.trigger_keys k"
 	 " WHERE k.event_name = p.name AND k.path > p.path ORDER BY k.event_name, k.path LIMIT 1)"
 	 " FROM p WHERE p.path IS NOT NULL)"
-	 " SELECT DISTINCT path FROM p WHERE path IS NOT NULL",
+	 " SELECT name, path FROM p WHERE path IS NOT NULL",
 	 1,
 	 {TEXTARRAYOID},
 	 .is_generic = true};
@@ -195,24 +185,15 @@ inn_triggers_without_keys(const char **names, int nnames, int *count)
 	return row_triggers(inn_plan_run_latest(&triggers_without_keys, 1, &arg), count);
 }
 
-InnTrigger *
-inn_triggers_by_key(const char **names, int nnames, const char *path, int64 hash, int *count)
-{
-	InnArg args[] = {name_array(names, nnames), inn_arg_cstring(path),
-					 inn_arg(Int64GetDatum(hash))};
-
-	return row_triggers(inn_plan_run_latest(&triggers_by_key, lengthof(args), args), count);
-}
-
-const char **
+InnTriggerPath *
 inn_triggers_paths(const char **names, int nnames, int *count)
 {
 	InnArg arg = name_array(names, nnames);
 	uint64 nrows = inn_plan_run_latest(&trigger_paths, 1, &arg);
-	const char **paths = palloc(Max(nrows, 1) * sizeof(char *));
+	InnTriggerPath *paths = palloc(Max(nrows, 1) * sizeof(InnTriggerPath));
 
 	for (uint64 i = 0; i < nrows; i++)
-		paths[i] = inn_row_text(i, 1);
+		paths[i] = (InnTriggerPath){inn_row_text(i, 1), inn_row_text(i, 2)};
 	*count = (int) nrows;
 	return paths;
 }

@@ -37,6 +37,13 @@ typedef struct InnTrigger
 	const char *expression; /* NULL: none */
 } InnTrigger;
 
+/* Where the keys of triggers with this event name look. */
+typedef struct InnTriggerPath
+{
+	const char *event_name; /* as it stands in the trigger, perhaps with a star */
+	const char *path;
+} InnTriggerPath;
+
 /*
  * Triggers whose event name is one of the names, in the order of functions and positions.  Those without
  * keys are all found by name; those with keys by a path and the hash of the value there (cel/cel.h), and
@@ -45,9 +52,8 @@ typedef struct InnTrigger
  * They see what is committed now, whatever the isolation level.  palloc'ed; *count is set.
  */
 extern InnTrigger *inn_triggers_without_keys(const char **names, int nnames, int *count);
-extern InnTrigger *inn_triggers_by_key(const char **names, int nnames, const char *path, int64 hash,
-									   int *count);
-extern const char **inn_triggers_paths(const char **names, int nnames, int *count);
+extern InnTriggerPath *inn_triggers_paths(const char **names, int nnames, int *count);
+extern InnTrigger *inn_triggers_by_key(const InnTriggerPath *path, int64 hash, int *count);
 
 /* One function, also an archived one; false if there is none. slug is palloc'ed. */
 extern bool inn_functions_by_slug(const char *slug, InnFunction *function);

@@ -892,6 +892,8 @@ macro_collect(CelContext *cx, const CelNode *node, CelCursor *cursor)
 		}
 		if (body != NULL)
 			value = cel_eval_node(cx, body);
+		if (value.kind == CEL_MISSING) /* as list + missing is the list */
+			continue;
 		if (cel_is_absent(value))
 			return value;
 		list->items[list->count++] = value;

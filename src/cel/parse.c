@@ -93,6 +93,7 @@ static bool advance(Parser *parser);
 static bool expect(Parser *parser, char punctuation, const char *what);
 static bool next_is(const Parser *parser, char punctuation);
 static bool next_is_name(Parser *parser, const char *what);
+static bool expect_identifier(Parser *parser, const char *what);
 static uint16 refuse(Parser *parser, const char *expected);
 static uint16 refuse_at(Parser *parser, int position, const char *message);
 static uint16 add_node(Parser *parser, CelNodeType type, int position);
@@ -419,24 +420,13 @@ parse_parenthesized(Parser *parser)
 static uint16
 parse_name(Parser *parser)
 {
-	static const char *const reserved[] = {
-		"as",  "break", "const",   "continue",	"else",	  "for", "function", "if",	  "import",
-		"let", "loop",	"package", "namespace", "return", "var", "void",	 "while",
-	};
 	bool is_absolute = next_is(parser, '.');
 	CelToken name;
 
 	if (is_absolute && !advance(parser))
 		return NOBODY;
-	if (!next_is_name(parser, "a name"))
-		return NOBODY;
 	name = parser->token;
-	for (int i = 0; i < (int) lengthof(reserved); i++)
-	{
-		if (is_word(parser, name, reserved[i]))
-			return refuse(parser, "a name that is not a reserved word");
-	}
-	if (!advance(parser))
+	if (!expect_identifier(parser, "a name"))
 		return NOBODY;
 	if (next_is(parser, '('))
 		return parse_call(parser, name, NOBODY);
@@ -470,6 +460,8 @@ parse_list(Parser *parser)
 
 	if (!advance(parser))
 		return NOBODY;
+	if (next_is(parser, ',')) /* [,] is a list */
+		return advance(parser) && expect(parser, ']', "\"]\"") ? node : NOBODY;
 	while (!next_is(parser, ']'))
 	{
 		uint16 element = parse_expr(parser);
@@ -493,6 +485,8 @@ parse_map(Parser *parser)
 
 	if (!advance(parser))
 		return NOBODY;
+	if (next_is(parser, ','))
+		return advance(parser) && expect(parser, '}', "\"}\"") ? node : NOBODY;
 	while (!next_is(parser, '}'))
 	{
 		add_child(parser, node, &last, parse_expr(parser));
@@ -611,7 +605,7 @@ parse_macro(Parser *parser, CelNodeType type, CelToken name, uint16 range)
 	if (!advance(parser))
 		return NOBODY;
 	variable = parser->token;
-	if (!next_is_name(parser, "the name of a variable") || !advance(parser))
+	if (!expect_identifier(parser, "the name of a variable"))
 		return NOBODY;
 	if (!expect(parser, ',', "\",\" after the variable of a macro"))
 		return NOBODY;
@@ -688,6 +682,28 @@ next_is_name(Parser *parser, const char *what)
 		return true;
 	(void) refuse(parser, what);
 	return false;
+}
+
+/* A name that stands for a value or a function; what comes after a dot may be a reserved word. */
+static bool
+expect_identifier(Parser *parser, const char *what)
+{
+	static const char *const reserved[] = {
+		"as",  "break", "const",   "continue",	"else",	  "for", "function", "if",	  "import",
+		"let", "loop",	"package", "namespace", "return", "var", "void",	 "while",
+	};
+
+	if (!next_is_name(parser, what))
+		return false;
+	for (int i = 0; i < (int) lengthof(reserved); i++)
+	{
+		if (is_word(parser, parser->token, reserved[i]))
+		{
+			(void) refuse(parser, "a name that is not a reserved word");
+			return false;
+		}
+	}
+	return advance(parser);
 }
 
 static uint16

@@ -123,14 +123,13 @@ check_call(Checker *checker, const CelNode *call)
 
 	if (call->function == CEL_NO_FUNCTION)
 	{
-		note(checker, INN_CEL_PROBLEM_FUNCTION, call->operator_position, "unknown function %.60s()",
-			 name);
+		note(checker, INN_CEL_PROBLEM_FUNCTION, call->position, "unknown function %.60s()", name);
 		return;
 	}
 	function = &cel_functions[call->function];
 	if (is_method ? !function->is_method : !function->is_global)
 	{
-		note(checker, INN_CEL_PROBLEM_FUNCTION, call->operator_position,
+		note(checker, INN_CEL_PROBLEM_FUNCTION, call->position,
 			 is_method ? "%s() is not a method; write %s(x)" : "%s() is a method; write x.%s(...)",
 			 name, name);
 		return;
@@ -138,7 +137,7 @@ check_call(Checker *checker, const CelNode *call)
 	min = function->min_args - is_method;
 	max = function->max_args - is_method;
 	if (call->count < function->min_args || call->count > function->max_args)
-		note(checker, INN_CEL_PROBLEM_ARGUMENTS, call->operator_position,
+		note(checker, INN_CEL_PROBLEM_ARGUMENTS, call->position,
 			 min == max ? "%s() takes %d argument%s, not %d"
 						: "%1$s() takes %2$d argument%3$s or one more, not %4$d",
 			 name, min, min == 1 ? "" : "s", call->count - is_method);
@@ -175,7 +174,7 @@ check_policy(Checker *checker, const CelNode *node)
 	{
 		case CEL_NODE_CALL:
 			if (node->function != CEL_NO_FUNCTION && !is_conversion(node))
-				note(checker, INN_CEL_PROBLEM_POLICY, node->operator_position,
+				note(checker, INN_CEL_PROBLEM_POLICY, node->position,
 					 "%s() is not allowed here; only int(), uint() and double() are",
 					 node->u.s.names[0].text);
 			break;
@@ -185,9 +184,7 @@ check_policy(Checker *checker, const CelNode *node)
 		case CEL_NODE_EXISTS_ONE:
 		case CEL_NODE_FILTER:
 		case CEL_NODE_TRANSFORM:
-			note(checker, INN_CEL_PROBLEM_POLICY,
-				 node->type == CEL_NODE_HAS ? node->position : node->operator_position,
-				 "macros are not allowed here");
+			note(checker, INN_CEL_PROBLEM_POLICY, node->position, "macros are not allowed here");
 			break;
 		case CEL_NODE_MINUS:
 			note(checker, INN_CEL_PROBLEM_POLICY, node->position, "arithmetic is not allowed here");
@@ -196,7 +193,7 @@ check_policy(Checker *checker, const CelNode *node)
 			break;
 	}
 	if (node->joined_by >= CEL_OP_ADD && node->joined_by <= CEL_OP_MODULO)
-		note(checker, INN_CEL_PROBLEM_POLICY, node->operator_position,
+		note(checker, INN_CEL_PROBLEM_POLICY, node->join_position,
 			 "arithmetic is not allowed here");
 }
 

@@ -413,7 +413,7 @@ eval_select(CelContext *cx, const CelNode *node)
 {
 	CelValue object = cel_eval_node(cx, CEL_FIRST_CHILD(cx->program, node));
 
-	cx->position = node->operator_position;
+	cx->position = node->position;
 	return field_of(cx, object, node->u.s.names[0]);
 }
 
@@ -431,7 +431,7 @@ eval_index(CelContext *cx, const CelNode *node)
 	if (cel_is_absent(index))
 		return index;
 
-	cx->position = node->operator_position;
+	cx->position = node->position;
 	if (cel_is_list(container))
 		return element_of(cx, container, index);
 	if (container.kind == CEL_NULL && !cx->is_strict)
@@ -473,7 +473,7 @@ eval_call(CelContext *cx, const CelNode *node)
 	CelValue args[CEL_MAX_ARGS];
 	int nargs = 0;
 
-	cx->position = node->operator_position;
+	cx->position = node->position;
 	if (node->function == CEL_NO_FUNCTION || (function->is_inngest && cx->is_strict))
 		return cel_error_text(cx, CEL_ERR_NO_FUNCTION, node->u.s.names[0].text,
 							  node->u.s.names[0].length);
@@ -488,7 +488,7 @@ eval_call(CelContext *cx, const CelNode *node)
 			return absent_argument(cx, node, args[nargs]);
 		nargs++;
 	}
-	cx->position = node->operator_position;
+	cx->position = node->position;
 	return function->call(cx, node, args, nargs);
 }
 
@@ -521,7 +521,7 @@ eval_chain(CelContext *cx, const CelNode *node)
 		{
 			CelValue right = cel_eval_node(cx, child);
 
-			cx->position = child->operator_position;
+			cx->position = child->join_position;
 			value = cel_binary(cx, op, value, right);
 		}
 	}
@@ -796,7 +796,7 @@ eval_macro(CelContext *cx, const CelNode *node)
 	CelValue range = cel_eval_node(cx, CEL_FIRST_CHILD(cx->program, node));
 	CelCursor cursor;
 
-	cx->position = node->operator_position;
+	cx->position = node->position;
 	if (cel_is_absent(range))
 		return range;
 	if (!cel_cursor_open(&cursor, range))

@@ -186,6 +186,9 @@ match(CelContext *cx, const CelNode *node, CelValue text, CelValue pattern)
 	char *copy;
 	CelRegexResult result;
 
+	if (pattern.length > INN_CEL_MAX_PATTERN_BYTES)
+		return cel_exceed(cx, ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+						  "the pattern of matches() is longer than 1000 bytes");
 	do
 	{
 		if (cx->has_exceeded)

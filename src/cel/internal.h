@@ -266,16 +266,16 @@ typedef struct CelName
 
 typedef struct CelNode
 {
-	uint8 type;				  /* CelNodeType */
-	uint8 function;			  /* call: index in cel_functions, or CEL_NO_FUNCTION */
-	uint8 joined_by;		  /* operand of a chain: CelOperator between the one before and this */
-	uint8 flags;			  /* CEL_NODE_... */
-	uint16 child;			  /* index of the first child; 0: none */
-	uint16 next;			  /* index of the next child of the same parent; 0: none */
-	uint16 count;			  /* of children, or of names of a path or local */
-	uint16 slot;			  /* local, macro: of the variable; path: CEL_ROOT_... */
-	uint16 position;		  /* byte of the text where it begins */
-	uint16 operator_position; /* of what joins it, of the dot, the bracket, the ... */
+	uint8 type;			  /* CelNodeType */
+	uint8 function;		  /* call: index in cel_functions, or CEL_NO_FUNCTION */
+	uint8 joined_by;	  /* operand of a chain: CelOperator between the one before and this */
+	uint8 flags;		  /* CEL_NODE_... */
+	uint16 child;		  /* index of the first child; 0: none */
+	uint16 next;		  /* index of the next child of the same parent; 0: none */
+	uint16 count;		  /* of children, or of names of a path or local */
+	uint16 slot;		  /* local, macro: of the variable; path: CEL_ROOT_... */
+	uint16 position;	  /* byte of the text where its name, dot or bracket is, or it begins */
+	uint16 join_position; /* operand of a chain: of the operator between the one before and this */
 	union
 	{
 		CelValue literal;

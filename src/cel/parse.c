@@ -178,7 +178,6 @@ parse_condition(Parser *parser, uint16 condition)
 	uint16 node = add_node(parser, CEL_NODE_CONDITION, parser->nodes[condition].position);
 	uint16 last = NOBODY;
 
-	parser->nodes[node].operator_position = parser->token.position;
 	add_child(parser, node, &last, condition);
 	if (!advance(parser))
 		return NOBODY;
@@ -248,7 +247,7 @@ parse_chain(Parser *parser, CelNodeType type, uint16 (*operand)(Parser *), CelOp
 		node = operand(parser);
 		add_child(parser, chain, &last, node);
 		parser->nodes[node].joined_by = op.op;
-		parser->nodes[node].operator_position = op.position;
+		parser->nodes[node].join_position = op.position;
 	}
 	return chain == NOBODY ? node : chain;
 }
@@ -351,8 +350,7 @@ append_field(Parser *parser, uint16 target, CelName name, uint16 dot)
 		add_name(node, name);
 		return target;
 	}
-	select = add_node(parser, CEL_NODE_SELECT, parser->nodes[target].position);
-	parser->nodes[select].operator_position = dot;
+	select = add_node(parser, CEL_NODE_SELECT, dot);
 	add_child(parser, select, &last, target);
 	add_name(&parser->nodes[select], name);
 	return select;
@@ -361,10 +359,9 @@ append_field(Parser *parser, uint16 target, CelName name, uint16 dot)
 static uint16
 parse_index(Parser *parser, uint16 container)
 {
-	uint16 node = add_node(parser, CEL_NODE_INDEX, parser->nodes[container].position);
+	uint16 node = add_node(parser, CEL_NODE_INDEX, parser->token.position);
 	uint16 last = NOBODY;
 
-	parser->nodes[node].operator_position = parser->token.position;
 	add_child(parser, node, &last, container);
 	if (!advance(parser))
 		return NOBODY;
@@ -513,7 +510,6 @@ parse_call(Parser *parser, CelToken name, uint16 target)
 		return parse_macro(parser, macro, name, target);
 
 	node = add_node(parser, CEL_NODE_CALL, name.position);
-	parser->nodes[node].operator_position = name.position;
 	add_name(&parser->nodes[node], token_name(parser, name));
 	parser->nodes[node].count = 0;
 	parser->nodes[node].function = find_function(parser->nodes[node].u.s.names[0].text);
@@ -595,12 +591,11 @@ macro_type(const Parser *parser, CelToken name, CelNodeType *type)
 static uint16
 parse_macro(Parser *parser, CelNodeType type, CelToken name, uint16 range)
 {
-	uint16 macro = add_node(parser, type, parser->nodes[range].position);
+	uint16 macro = add_node(parser, type, name.position);
 	CelToken variable;
 	Scope scope = {.outer = parser->scope,
 				   .slot = parser->scope == NULL ? 0 : parser->scope->slot + 1};
 
-	parser->nodes[macro].operator_position = name.position;
 	parser->nodes[macro].slot = scope.slot;
 	if (!advance(parser))
 		return NOBODY;

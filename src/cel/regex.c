@@ -3,7 +3,7 @@
  * regex.c
  *	  Regular expressions of matches(), matched by PCRE2; the only file that knows it.
  *
- * A pattern is first read by regex_syntax.c, which refuses what RE2 would refuse.
+ * A pattern is one of RE2; regex_syntax.c writes it as PCRE2 reads it, and refuses what RE2 would refuse.
  *
  * PCRE2 backtracks, so what it does is counted: patterns are compiled with a callout before every item, and each
  * costs a step, and one more for every 64 bytes that were skipped over since the last.  The callout also looks
@@ -61,11 +61,13 @@ static int count_callout(pcre2_callout_block *block, void *arg);
 CelRegex *
 cel_regex_compile(const char *pattern, size_t len, bool is_kept, char *message, size_t size)
 {
+	char translated[CEL_REGEX_MAX_TRANSLATED];
+	size_t ntranslated;
 	CelRegex *regex;
 	int code;
 	PCRE2_SIZE offset;
 
-	if (!cel_regex_check(pattern, len, message, size))
+	if (!cel_regex_translate(pattern, len, translated, &ntranslated, message, size))
 		return NULL;
 	regex = malloc(sizeof(CelRegex));
 	if (regex == NULL || !prepare())
@@ -76,13 +78,14 @@ cel_regex_compile(const char *pattern, size_t len, bool is_kept, char *message, 
 	}
 
 	*regex = (CelRegex){.matches_before_jit = is_kept ? MATCHES_BEFORE_JIT : 0};
-	regex->code = pcre2_compile((PCRE2_SPTR) pattern, len, options(), &code, &offset, NULL);
+	regex->code =
+		pcre2_compile((PCRE2_SPTR) translated, ntranslated, options(), &code, &offset, NULL);
 	if (regex->code == NULL)
 	{
 		char reason[96];
 
 		(void) pcre2_get_error_message(code, (PCRE2_UCHAR *) reason, sizeof(reason));
-		snprintf(message, size, "%s at byte %zu", reason, (size_t) offset + 1);
+		strlcpy(message, reason, size);
 		free(regex);
 		return NULL;
 	}

@@ -1,10 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * regex_syntax.c
- *	  Is a pattern one of RE2?
+ *	  From a pattern of RE2 to one of PCRE2.
  *
- * A pattern that passes means the same to RE2 and to PCRE2, but for what docs/expressions.md lists.  The
- * scanner knows just enough of the syntax for that: escapes, groups, repetitions and classes.
+ * Most of a pattern means the same to both and is copied.  What PCRE2 reads otherwise is written otherwise: \s and
+ * \S (PCRE2 counts the vertical tab), \v (a class to PCRE2), octal numbers, names of groups (which nobody asks
+ * for), repeated assertions such as ^*, a hyphen after a class within a class.  What RE2 does not have is refused,
+ * and what is left over, such as a missing bracket, PCRE2 finds.  docs/expressions.md lists what still differs.
  *
  * IDENTIFICATION
  *	  src/cel/regex_syntax.c
@@ -27,6 +29,8 @@ typedef struct Scanner
 	const char *pattern;
 	size_t len;
 	size_t at;
+	char *out;
+	size_t nout;
 	int depth;
 	int group_repeat[MAX_GROUPS + 1]; /* largest product of repetitions inside, per open group */
 	int last_repeat;  /* of the atom that was read last, repetitions inside included */
@@ -37,7 +41,10 @@ typedef struct Scanner
 } Scanner;
 
 static bool scan_next(Scanner *scanner);
+static bool scan_assertion(Scanner *scanner, size_t len);
 static bool scan_escape(Scanner *scanner, bool is_class);
+static void put_space(Scanner *scanner, char c, bool is_class);
+static bool scan_octal(Scanner *scanner);
 static bool scan_property(Scanner *scanner);
 static bool scan_hex(Scanner *scanner);
 static bool scan_quoted(Scanner *scanner);
@@ -46,19 +53,26 @@ static bool scan_group_name(Scanner *scanner);
 static bool scan_flags(Scanner *scanner);
 static bool end_group(Scanner *scanner);
 static bool scan_class(Scanner *scanner);
-static bool scan_posix_class(Scanner *scanner);
+static bool scan_class_item(Scanner *scanner, bool *is_set);
+static bool is_set_at(const Scanner *scanner, size_t ahead);
+static bool is_posix_class(const Scanner *scanner, size_t *len);
 static bool scan_repeat(Scanner *scanner);
-static int scan_counted(Scanner *scanner);
-static bool scan_number(Scanner *scanner, size_t *at, int *number);
+static bool is_repeat_at(const Scanner *scanner, size_t ahead);
+static int read_count(const Scanner *scanner, size_t ahead, size_t *len);
+static bool read_number(const Scanner *scanner, size_t *at, int *number);
 static void atom(Scanner *scanner);
+static void take(Scanner *scanner, size_t len);
+static void put(Scanner *scanner, const char *text);
 static char peek(const Scanner *scanner, size_t ahead);
 static bool refuse(Scanner *scanner, const char *what);
 
 bool
-cel_regex_check(const char *pattern, size_t len, char *message, size_t size)
+cel_regex_translate(const char *pattern, size_t len, char *out, size_t *nout, char *message,
+					size_t size)
 {
 	Scanner scanner = {.pattern = pattern,
 					   .len = len,
+					   .out = out,
 					   .message = message,
 					   .size = size,
 					   .group_repeat = {1}};
@@ -73,6 +87,7 @@ cel_regex_check(const char *pattern, size_t len, char *message, size_t size)
 		if (!scan_next(&scanner))
 			return false;
 	}
+	*nout = scanner.nout;
 	return true;
 }
 
@@ -97,14 +112,30 @@ scan_next(Scanner *scanner)
 		case '{':
 			return scan_repeat(scanner);
 		case '|':
-			scanner->at++;
+			take(scanner, 1);
 			scanner->can_repeat = false;
 			return true;
+		case '^':
+		case '$':
+			return scan_assertion(scanner, 1);
 		default:
-			scanner->at++;
+			take(scanner, 1);
 			atom(scanner);
 			return true;
 	}
+}
+
+/* PCRE2 repeats only what is in a group. */
+static bool
+scan_assertion(Scanner *scanner, size_t len)
+{
+	bool is_group = is_repeat_at(scanner, len);
+
+	put(scanner, is_group ? "(?:" : "");
+	take(scanner, len);
+	put(scanner, is_group ? ")" : "");
+	atom(scanner);
+	return true;
 }
 
 /* Something that can be repeated has been passed. */
@@ -129,25 +160,56 @@ scan_escape(Scanner *scanner, bool is_class)
 		return scan_property(scanner);
 	if (c == 'x')
 		return scan_hex(scanner);
-	if (c == '0' && peek(scanner, 2) >= '0' && peek(scanner, 2) <= '7')
-	{
-		/* RE2 reads up to three octal digits after \0, PCRE2 two */
-		scanner->at += 3;
-		if (peek(scanner, 0) >= '0' && peek(scanner, 0) <= '7')
-			scanner->at++;
-		atom(scanner);
-		return true;
-	}
 	if (c >= '0' && c <= '9')
-		return refuse(scanner, "back-references are not supported");
+		return scan_octal(scanner);
+	if (!is_class && c != '\0' && strchr("bBAz", c) != NULL)
+		return scan_assertion(scanner, 2);
 	if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'))
 	{
-		if (strchr(is_class ? "afnrtvdDsSwW" : "afnrtvdDsSwWbBAz", c) == NULL)
+		if (strchr("afnrtvdDsSwW", c) == NULL)
 			return refuse(scanner, "unknown escape");
 	}
-	else if (c == '\0' || c == '_' || (unsigned char) c >= 0x80)
+	else if (c == '\0' || (unsigned char) c >= 0x80)
 		return refuse(scanner, c == '\0' ? "trailing backslash" : "unknown escape");
+
+	if (c == 's' || c == 'S')
+		put_space(scanner, c, is_class);
+	else if (c == 'v')
+	{
+		put(scanner, "\\x0b");
+		scanner->at += 2;
+	}
+	else
+		take(scanner, 2);
+	atom(scanner);
+	return true;
+}
+
+/* \s or \S, without and with the vertical tab. */
+static void
+put_space(Scanner *scanner, char c, bool is_class)
+{
+	put(scanner, is_class ? "" : "[");
+	put(scanner, c == 's' ? "\\t\\n\\f\\r " : "\\S\\x0b");
+	put(scanner, is_class ? "" : "]");
 	scanner->at += 2;
+}
+
+/* \0 to \777, three digits at most; a single one but 0 would be a back-reference */
+static bool
+scan_octal(Scanner *scanner)
+{
+	int code = 0;
+	size_t ndigits = 0;
+	char text[16];
+
+	while (ndigits < 3 && peek(scanner, 1 + ndigits) >= '0' && peek(scanner, 1 + ndigits) <= '7')
+		code = code * 8 + (peek(scanner, 1 + ndigits++) - '0');
+	if (ndigits == 0 || (ndigits == 1 && code != 0))
+		return refuse(scanner, "back-references are not supported");
+	snprintf(text, sizeof(text), "\\x{%x}", code);
+	put(scanner, text);
+	scanner->at += 1 + ndigits;
 	atom(scanner);
 	return true;
 }
@@ -169,7 +231,7 @@ scan_property(Scanner *scanner)
 	}
 	else if (!isalpha((unsigned char) peek(scanner, 2)))
 		return refuse(scanner, "malformed character property");
-	scanner->at += end;
+	take(scanner, end);
 	atom(scanner);
 	return true;
 }
@@ -196,7 +258,7 @@ scan_hex(Scanner *scanner)
 				return refuse(scanner, "malformed hexadecimal escape");
 		}
 	}
-	scanner->at += end;
+	take(scanner, end);
 	atom(scanner);
 	return true;
 }
@@ -205,13 +267,13 @@ scan_hex(Scanner *scanner)
 static bool
 scan_quoted(Scanner *scanner)
 {
-	scanner->at += 2;
+	take(scanner, 2);
 	while (scanner->at < scanner->len && !(peek(scanner, 0) == '\\' && peek(scanner, 1) == 'E'))
 	{
-		scanner->at++;
+		take(scanner, 1);
 		atom(scanner);
 	}
-	scanner->at = Min(scanner->at + 2, scanner->len);
+	take(scanner, Min(2, scanner->len - scanner->at));
 	return true;
 }
 
@@ -229,6 +291,7 @@ scan_group(Scanner *scanner)
 	scanner->can_repeat = false;
 	if (peek(scanner, 0) != '?')
 	{
+		put(scanner, "(?:"); /* nobody asks what it matched */
 		scanner->group_repeat[++scanner->depth] = 1;
 		return true;
 	}
@@ -244,13 +307,14 @@ scan_group_name(Scanner *scanner)
 	size_t at = peek(scanner, 1) == 'P' ? 2 : 1;
 	size_t start = at + 1;
 
-	if (peek(scanner, at) != '<' || isdigit((unsigned char) peek(scanner, start)))
+	if (peek(scanner, at) != '<')
 		return refuse(scanner, "not a group that RE2 has");
 	for (at = start; isalnum((unsigned char) peek(scanner, at)) || peek(scanner, at) == '_'; at++)
 		;
 	if (at == start || peek(scanner, at) != '>')
 		return refuse(scanner, "not a group that RE2 has");
 	scanner->at += at + 1;
+	put(scanner, "(?:");
 	scanner->group_repeat[++scanner->depth] = 1;
 	return true;
 }
@@ -262,8 +326,9 @@ scan_flags(Scanner *scanner)
 	bool is_negated = false;
 	size_t nflags = 0;
 
-	scanner->at++;
-	for (;; scanner->at++)
+	put(scanner, "(");
+	take(scanner, 1);
+	for (;; take(scanner, 1))
 	{
 		char c = peek(scanner, 0);
 
@@ -283,7 +348,7 @@ scan_flags(Scanner *scanner)
 		return refuse(scanner, "not a group that RE2 has");
 	if (peek(scanner, 0) == ':')
 		scanner->group_repeat[++scanner->depth] = 1;
-	scanner->at++;
+	take(scanner, 1);
 	return true;
 }
 
@@ -295,7 +360,7 @@ end_group(Scanner *scanner)
 	if (scanner->depth == 0)
 		return refuse(scanner, "unexpected )");
 	inside = scanner->group_repeat[scanner->depth--];
-	scanner->at++;
+	take(scanner, 1);
 	atom(scanner);
 	scanner->last_repeat = inside;
 	scanner->group_repeat[scanner->depth] = Max(scanner->group_repeat[scanner->depth], inside);
@@ -307,49 +372,74 @@ end_group(Scanner *scanner)
 static bool
 scan_class(Scanner *scanner)
 {
-	scanner->at++;
+	bool is_set = false;
+
+	take(scanner, 1);
 	if (peek(scanner, 0) == '^')
-		scanner->at++;
+		take(scanner, 1);
 	if (peek(scanner, 0) == ']')
-		scanner->at++;
+		take(scanner, 1);
+	else if (peek(scanner, 0) != '\0' && strchr(":.=", peek(scanner, 0)) != NULL)
+		put(scanner, "\\"); /* [:x:] is no class by itself */
 	while (peek(scanner, 0) != ']')
 	{
 		if (scanner->at >= scanner->len)
 			return refuse(scanner, "missing closing ]");
-		if (peek(scanner, 0) == '\\')
-		{
-			if (!scan_escape(scanner, true))
-				return false;
-		}
-		else if (peek(scanner, 0) == '[' && strchr(":.=", peek(scanner, 1)) != NULL &&
-				 peek(scanner, 1) != '\0')
-		{
-			if (!scan_posix_class(scanner))
-				return false;
-		}
-		else
-			scanner->at++;
+		/* after \d or [:digit:] there is no range that a hyphen could make */
+		if (is_set && peek(scanner, 0) == '-')
+			put(scanner, "\\");
+		if (peek(scanner, 0) == '-' && !is_set && is_set_at(scanner, 1))
+			return refuse(scanner, "invalid range in a class");
+		if (!scan_class_item(scanner, &is_set))
+			return false;
 	}
-	scanner->at++;
+	take(scanner, 1);
 	atom(scanner);
 	return true;
 }
 
+/* A character, or a set of them such as \d. */
+static bool
+scan_class_item(Scanner *scanner, bool *is_set)
+{
+	size_t len = 1;
+
+	*is_set = is_set_at(scanner, 0);
+	if (peek(scanner, 0) == '\\')
+		return scan_escape(scanner, true);
+	if (peek(scanner, 0) == '[' && !is_posix_class(scanner, &len))
+		put(scanner, "\\");
+	take(scanner, len);
+	return true;
+}
+
+static bool
+is_set_at(const Scanner *scanner, size_t ahead)
+{
+	Scanner there = *scanner;
+	size_t len;
+
+	there.at += ahead;
+	if (peek(&there, 0) == '\\' && peek(&there, 1) != '\0')
+		return strchr("dDsSwWpP", peek(&there, 1)) != NULL;
+	return peek(&there, 0) == '[' && is_posix_class(&there, &len);
+}
+
 /* [:name:] or [:^name:] */
 static bool
-scan_posix_class(Scanner *scanner)
+is_posix_class(const Scanner *scanner, size_t *len)
 {
 	size_t end = 2;
 
-	if (peek(scanner, 1) != ':')
-		return refuse(scanner, "not a class that RE2 has");
+	if (peek(scanner, 0) != '[' || peek(scanner, 1) != ':')
+		return false;
 	if (peek(scanner, end) == '^')
 		end++;
-	while (islower((unsigned char) peek(scanner, end)))
+	while (isalpha((unsigned char) peek(scanner, end)))
 		end++;
 	if (peek(scanner, end) != ':' || peek(scanner, end + 1) != ']')
-		return refuse(scanner, "not a class that RE2 has");
-	scanner->at += end + 2;
+		return false;
+	*len = end + 2;
 	return true;
 }
 
@@ -359,68 +449,74 @@ static bool
 scan_repeat(Scanner *scanner)
 {
 	int count = 1;
+	size_t len = 1;
 
 	if (peek(scanner, 0) == '{')
 	{
-		count = scan_counted(scanner);
-		if (count < 0)
-			return false;
+		count = read_count(scanner, 0, &len);
 		if (count == 0) /* not a repetition: a brace */
 		{
-			scanner->at++;
+			take(scanner, 1);
 			atom(scanner);
 			return true;
 		}
+		if (count < 0)
+			return refuse(scanner, "invalid repetition count");
 	}
-	else
-		scanner->at++;
-
 	if (!scanner->can_repeat)
 		return refuse(scanner, "nothing to repeat");
 	if (scanner->is_repeated)
 		return refuse(scanner, "invalid nested repetition");
 	if (scanner->last_repeat * count > MAX_REPEAT)
 		return refuse(scanner, "repetition is too large");
+
+	take(scanner, len);
 	scanner->last_repeat *= count;
 	scanner->is_repeated = true;
 	scanner->group_repeat[scanner->depth] =
 		Max(scanner->group_repeat[scanner->depth], scanner->last_repeat);
 	if (peek(scanner, 0) == '?')
-		scanner->at++;
+		take(scanner, 1);
 	return true;
 }
 
-/* {n} {n,} {n,m}: the larger number, at least 1, and it is passed; 0 if it is none of them; -1 if refused. */
-static int
-scan_counted(Scanner *scanner)
+static bool
+is_repeat_at(const Scanner *scanner, size_t ahead)
 {
-	size_t at = 1;
+	char c = peek(scanner, ahead);
+	size_t len;
+
+	if (c == '{')
+		return read_count(scanner, ahead, &len) != 0;
+	return c != '\0' && strchr("*+?", c) != NULL;
+}
+
+/* {n} {n,} {n,m}: the larger number, at least 1, and its length; 0 if it is none of them, -1 if out of range. */
+static int
+read_count(const Scanner *scanner, size_t ahead, size_t *len)
+{
+	size_t at = ahead + 1;
 	int min;
 	int max;
 
-	if (!scan_number(scanner, &at, &min))
+	if (!read_number(scanner, &at, &min))
 		return 0;
 	max = min;
 	if (peek(scanner, at) == ',')
 	{
 		at++;
-		if (peek(scanner, at) != '}' && !scan_number(scanner, &at, &max))
+		if (peek(scanner, at) != '}' && !read_number(scanner, &at, &max))
 			return 0;
 	}
 	if (peek(scanner, at) != '}')
 		return 0;
-	if (min > MAX_REPEAT || max > MAX_REPEAT || max < min)
-	{
-		(void) refuse(scanner, "invalid repetition count");
-		return -1;
-	}
-	scanner->at += at + 1;
-	return Max(max, 1);
+	*len = at + 1 - ahead;
+	return min > MAX_REPEAT || max > MAX_REPEAT || max < min ? -1 : Max(max, 1);
 }
 
 /* Leading zeros are no numbers to RE2. */
 static bool
-scan_number(Scanner *scanner, size_t *at, int *number)
+read_number(const Scanner *scanner, size_t *at, int *number)
 {
 	size_t start = *at;
 
@@ -431,6 +527,26 @@ scan_number(Scanner *scanner, size_t *at, int *number)
 }
 
 /* ---- */
+
+/* Copy what comes next. */
+static void
+take(Scanner *scanner, size_t len)
+{
+	Assert(scanner->nout + len <= CEL_REGEX_MAX_TRANSLATED);
+	memcpy(scanner->out + scanner->nout, scanner->pattern + scanner->at, len);
+	scanner->nout += len;
+	scanner->at += len;
+}
+
+static void
+put(Scanner *scanner, const char *text)
+{
+	size_t len = strlen(text);
+
+	Assert(scanner->nout + len <= CEL_REGEX_MAX_TRANSLATED);
+	memcpy(scanner->out + scanner->nout, text, len);
+	scanner->nout += len;
+}
 
 /* NUL past the end. */
 static char

@@ -13,11 +13,15 @@
 
 #pragma GCC visibility push(hidden)
 
+/* What grows most is \s, from 2 bytes to 11. */
+#define CEL_REGEX_MAX_TRANSLATED (6 * INN_CEL_MAX_PATTERN_BYTES)
+
 /*
- * Walk a pattern and refuse what RE2 does not have, or reads otherwise than PCRE2.  What is left over, such as a
- * missing bracket, PCRE2 finds.  False with a message cut to fit.
+ * Write a pattern of RE2 as PCRE2 has to read it, at most CEL_REGEX_MAX_TRANSLATED bytes; refuse what RE2 does not
+ * have.  What is left over, such as an unknown property, PCRE2 finds.  False with a message cut to fit.
  */
-extern bool cel_regex_check(const char *pattern, size_t len, char *message, size_t size);
+extern bool cel_regex_translate(const char *pattern, size_t len, char *out, size_t *nout,
+								char *message, size_t size);
 
 #pragma GCC visibility pop
 

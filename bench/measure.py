@@ -295,6 +295,102 @@ def register_many(server, count):
     server.sql("VACUUM ANALYZE inngest.functions, inngest.triggers")
 
 
+# What DESIGN.md's users write, and the nanoseconds that one evaluation may take.
+EXPRESSIONS = (
+    ("a field", "event.data.amount", 100),
+    ("string equality", 'event.data.plan == "enterprise"', 150),
+    ("&& of two", 'event.data.plan == "enterprise" && event.data.amount > 1000', 300),
+    ("a key of three parts", 'event.data.userId + "-" + event.data.plan', 500),
+    ("exists over three", 'event.data.tags.exists(t, t == "beta")', 600),
+    ("matches", r"""event.data.email.matches("^[a-z]+@example\\.com$")""", 800),
+    ("a key of 64 parts", ' + "-" + '.join(["event.data.userId"] * 32) + ' + "."', 10_000),
+)
+EVENT = """{"event": {"id": "01HZX3V5T6W7Y8Z9A0B1C2D3E4", "name": "shop/order.created", "ts": 1774512121538,
+ "user": {"id": "u9", "plan": "gold"}, "data": {"id": "ord_123", "userId": "user_42", "plan": "enterprise",
+ "amount": 1299.5, "email": "ann@example.com", "tags": ["vip", "eu", "beta"], "items": [{"sku": "a", "qty": 2},
+ {"sku": "b", "qty": 1}], "address": {"city": "Berlin", "zip": "10115", "country": "DE"}, "note": "please leave it at the door",
+ "currency": "EUR", "attempt": 3}}}"""
+ROWS = 1_000_000
+
+
+def expressions(server, table, effort):
+    """One evaluation in a loop in C, against the same comparison written by hand; compiling; and from SQL."""
+    library = server.build_evaluate()
+    for name, arguments in (("evaluate_nsec", "text, jsonb, int"), ("compile_nsec", "text, int"), ("by_hand_nsec", "jsonb, int")):
+        server.sql(f"CREATE FUNCTION {name}({arguments}) RETURNS float8 LANGUAGE c AS '{library}'")
+
+    def nsec(call):
+        return float(server.sql(f"SELECT {call}"))
+
+    for what, expression, bound in EXPRESSIONS:
+        figures = effort.compare(
+            by_hand=lambda: nsec(f"by_hand_nsec('{EVENT}', 1000000)"),
+            evaluate=lambda: nsec(f"evaluate_nsec('{expression}', '{EVENT}', 1000000)"),
+            compile=lambda: nsec(f"compile_nsec('{expression}', 20000)"))
+        table.compare(f"evaluate {what}", figures["evaluate"], "ns", figures["by_hand"], f"<= {bound:,} ns".replace(",", " "),
+                      lambda figure, _: figure <= bound)
+        table.compare(f"compile {what}", figures["compile"], "ns", figures["by_hand"],
+                      "<= 10 000 ns" if bound < 10_000 else None, lambda figure, _: figure <= 10_000)
+
+    server.sql(f"CREATE UNLOGGED TABLE events_of_sql AS SELECT '{EVENT}'::jsonb AS e FROM generate_series(1, {ROWS})")
+    server.sql("VACUUM ANALYZE events_of_sql")
+
+    def per_row(value):
+        begin = time.perf_counter()
+        server.sql(f"SET max_parallel_workers_per_gather = 0; SELECT count({value}) FROM events_of_sql")
+        return (time.perf_counter() - begin) * 1e9 / ROWS
+
+    figures = effort.compare(
+        nothing=lambda: per_row("jsonb_typeof(e)"),
+        operators=lambda: per_row("e->'event'->'data'->>'plan' = 'enterprise'"),
+        cel=lambda: per_row("""inngest.cel_eval('event.data.plan == "enterprise"', e)"""))
+    table.compare("a row, with the operators of jsonb", figures["operators"], "ns", figures["nothing"])
+    table.compare("a row, with cel_eval", figures["cel"], "ns", figures["nothing"])
+    server.sql("DROP TABLE events_of_sql")
+
+
+def conditions(server, table, effort):
+    """Functions on one event name with a condition each: found by their equalities, or all tried."""
+    def usec(name, tenants):
+        """Of one event, one run included if it has a match: arrays of 1 000."""
+        script = ("SELECT count(*) FROM inngest.send_events((SELECT jsonb_agg(jsonb_build_object('name', "
+                  f"'{name}', 'data', jsonb_build_object('tenant', 't' || (i * 7919::bigint + :r) % {tenants} + 1, 'n', 0)))"
+                  " FROM generate_series(1, 1000) i));\n")
+        return 1000 / server.pgbench("\\set r random(1, 1000000000)\n" + script, 1, effort.seconds,
+                                     "-c synchronous_commit=off")
+
+    switch_redis(server, False)
+    register_conditions(server, "ten", 10, 'event.data.tenant == "t%s"')
+    register_conditions(server, "hundred-thousand", 100_000, 'event.data.tenant == "t%s"')
+    figures = effort.compare(
+        ten=lambda: usec("ten", 10),
+        same=lambda: usec("hundred-thousand", 10),
+        all=lambda: usec("hundred-thousand", 100_000))
+    table.compare("event with one match of 100 000 by equality, of 10 tenants", figures["same"], "us", figures["ten"],
+                  "<= 1.50", lambda _, ratio: ratio <= 1.5)
+    table.compare("event with one match of 100 000 by equality, of 100 000 tenants", figures["all"], "us", figures["ten"])
+    server.sql(OWNER + "DELETE FROM inngest.functions WHERE slug LIKE 'ten-%' OR slug LIKE 'hundred-thousand-%'")
+
+    # in one session, because the first event of a session compiles all of them
+    register_conditions(server, "tried", 100_000, "event.data.n > %s")
+    nsec = float(server.sql(
+        "SET client_min_messages = error; SELECT inngest.send_event('tried', '{\"n\": 0}'); CREATE TEMP TABLE t AS SELECT clock_timestamp() AS begin;"
+        f" SELECT count(inngest.send_event('tried', '{{\"n\": 0}}')) FROM generate_series(1, {20 * effort.seconds});"
+        f" SELECT extract(epoch FROM clock_timestamp() - begin) * 1e9 / {20 * effort.seconds} / 100000 FROM t").splitlines()[-1])
+    table.add("each of 100 000 conditions without an equality", nsec, "ns", "<= 300 ns", nsec <= 300)
+    server.sql(OWNER + "DELETE FROM inngest.functions WHERE slug LIKE 'tried-%'")
+    switch_redis(server, True)
+
+
+def register_conditions(server, name, count, expression):
+    """Through the front door: keys are made there."""
+    server.sql(
+        "DO $$ BEGIN FOR n IN 1.." + str(count) + " LOOP PERFORM inngest.register_function(jsonb_build_object("
+        f"'id', '{name}-' || n, 'triggers', jsonb_build_array(jsonb_build_object('event', '{name}', 'expression',"
+        f" format('{expression}', n))))); IF n % 5000 = 0 THEN COMMIT; END IF; END LOOP; END $$")
+    server.sql("VACUUM ANALYZE inngest.functions, inngest.triggers, inngest.trigger_keys")
+
+
 def runs_list(server, table, effort):
     """The first page of runs of a million."""
     register(server, "bench-matched", MATCHING)
@@ -395,6 +491,8 @@ MEASUREMENTS = (
     ("batch", batch),
     ("sql", sql),
     ("match", match),
+    ("expressions", expressions),
+    ("conditions", conditions),
     ("read", slow_read),
     ("list", runs_list),
 )

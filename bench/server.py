@@ -114,6 +114,16 @@ class Server:
             f"{TREE}/bench/constant.c", "-lmicrohttpd")
         return program
 
+    def build_evaluate(self):
+        """A library with the evaluator of expressions, for CREATE FUNCTION."""
+        library = f"{self.work}/evaluate.so"
+        base = [f"{TREE}/src/base/{name}.c" for name in ("cron", "guc", "json", "url", "when", "zone")]
+        cel = [path for path in glob.glob(f"{TREE}/src/cel/*.c") if not path.endswith("/eval.c")]
+        cppflags = run("make", "-s", "cppflags", cwd=TREE).splitlines()
+        run(os.environ.get("CC", "cc"), "-O2", "-fPIC", "-shared", "-w", "-Wl,-Bsymbolic", *cppflags, f"-I{TREE}/src",
+            f"{TREE}/bench/evaluate.c", *cel, *base, "-lpcre2-8", "-o", library)
+        return library
+
     def start_cluster(self):
         data = f"{self.work}/data"
 

@@ -24,7 +24,7 @@
 typedef struct CelRegex CelRegex; /* malloc'ed */
 
 /*
- * NULL with a message ("missing closing parenthesis at byte 3") cut to fit.  A pattern that will be matched
+ * NULL with a message ("missing closing parenthesis") cut to fit.  A pattern that will be matched
  * often is worth the time that machine code takes to make (is_kept).
  */
 extern CelRegex *cel_regex_compile(const char *pattern, size_t len, bool is_kept, char *message,

@@ -108,7 +108,7 @@ is_match(Matching *matching, const InnCompiledTrigger *compiled)
 	InnCelFault fault;
 	InnCelVerdict verdict = INN_CEL_FAILED;
 
-	if (trigger->expression == NULL)
+	if (!compiled->is_conditional)
 		return true;
 	strlcpy(fault.message, "this version cannot read the expression", sizeof(fault.message));
 	if (compiled->program != NULL)

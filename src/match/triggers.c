@@ -13,8 +13,9 @@
  * read with a fresh snapshot and kept only if no invalidation came meanwhile, so a change that commits
  * at any moment is either read or makes the cache stale afterwards.
  *
- * Programs live in the cache's memory, which inngest.expression_cache_size bounds: what was put there for the
- * last event is always kept until the next.
+ * Programs live in the cache's memory.  inngest.expression_cache_size bounds what is kept beyond the needs of a
+ * single event, the first after the cache was emptied: a name with more triggers than the setting has room for
+ * would otherwise be read and compiled again for each of its events.
  *
  * IDENTIFICATION
  *	  src/match/triggers.c
@@ -52,6 +53,7 @@ typedef struct CacheEntry
 static MemoryContext cache_context;
 static HTAB *cache;
 static bool cache_is_stale;
+static Size cache_size_after_first; /* 0: no event was matched yet */
 static Oid watched_relation;
 
 static const InnTriggerSet *look_up(const LookUp *what);
@@ -62,6 +64,7 @@ static const char **trigger_texts(const char *name, int *count);
 static void compile(InnCompiledTrigger *trigger);
 static const InnTriggerSet *keep(uint64 hash, const LookUp *what, const InnTriggerSet *set);
 static void copy_set(InnTriggerSet *set);
+static bool is_full(void);
 static void make_cache(void);
 static void note_invalidation(Datum arg, Oid relation);
 
@@ -166,8 +169,10 @@ compile(InnCompiledTrigger *trigger)
 	InnCelFault fault;
 
 	CHECK_FOR_INTERRUPTS();
+	trigger->is_conditional = expression != NULL;
 	if (expression != NULL)
 		trigger->program = inn_cel_compile(expression, strlen(expression), &fault);
+	trigger->trigger.expression = NULL;
 }
 
 /* Into the cache, with a copy of everything.  An error on the way leaves no entry. */
@@ -203,8 +208,6 @@ copy_set(InnTriggerSet *set)
 
 		set->triggers[i] = triggers[i];
 		trigger->function.slug = pstrdup(trigger->function.slug);
-		if (trigger->expression != NULL)
-			trigger->expression = pstrdup(trigger->expression);
 		compile(&set->triggers[i]);
 	}
 
@@ -218,8 +221,7 @@ inn_triggers_begin(void)
 {
 	Oid schema;
 
-	if (cache != NULL && !cache_is_stale &&
-		MemoryContextMemAllocated(cache_context, true) < (Size) inn_expression_cache_kb * 1024)
+	if (cache != NULL && !cache_is_stale && !is_full())
 		return;
 
 	make_cache();
@@ -227,6 +229,16 @@ inn_triggers_begin(void)
 	cache_is_stale = false;
 	schema = get_namespace_oid("inngest", false);
 	watched_relation = get_relname_relid("functions", schema);
+}
+
+static bool
+is_full(void)
+{
+	Size size = MemoryContextMemAllocated(cache_context, true);
+
+	if (cache_size_after_first == 0)
+		cache_size_after_first = size;
+	return size - cache_size_after_first > (Size) inn_expression_cache_kb * 1024;
 }
 
 static void
@@ -241,6 +253,7 @@ make_cache(void)
 		CacheRegisterRelcacheCallback(note_invalidation, (Datum) 0);
 	}
 	cache = NULL;
+	cache_size_after_first = 0;
 	MemoryContextReset(cache_context);
 	ctl.hcxt = cache_context;
 	cache = hash_create("inngest triggers", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);

@@ -16,8 +16,9 @@
 
 typedef struct InnCompiledTrigger
 {
-	InnTrigger trigger;
-	const InnCelProgram *program; /* NULL: no expression, or one that this version cannot read */
+	InnTrigger trigger;			  /* without the text of its expression */
+	bool is_conditional;		  /* it has one */
+	const InnCelProgram *program; /* NULL: none, or one that this version cannot read */
 } InnCompiledTrigger;
 
 /* In the order of functions and positions. */

@@ -105,7 +105,7 @@ is(trigger('typo', 1)->{expression}, 'event.data.n > 1', 'the expression is show
 	is($answer->{status}, 400, 'an expression with faults is refused');
 	is_deeply([ map { "$_->{path}: $_->{message}" } @{ $answer->{json}{faults} } ], [
 		'triggers[0].expression: At character 1: unknown name "evnt"; known: event.',
-		'triggers[0].expression: At character 17: unknown function lower().',
+		'triggers[0].expression: At character 20: unknown function lower().',
 	], 'with every fault and its place');
 }
 

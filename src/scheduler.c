@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * scheduler.c
- *	  Admissions that could not be decided by the sender, expired leases, failed expressions, partitions.
+ *	  Admissions that could not be decided by the sender, cron triggers, expired leases, failed expressions,
+ *	  partitions.
  *
  * Each has a transaction of its own, so that one that fails does not keep the others; and each says when
  * it wants to be asked again.
@@ -15,6 +16,7 @@
 
 #include "base/timer.h"
 #include "match/faults.h"
+#include "match/timetable.h"
 #include "run/lifecycle.h"
 #include "schedule/admit.h"
 #include "scheduler.h"
@@ -30,6 +32,10 @@ inn_scheduler_tick(bool reloaded)
 
 	inn_work_begin("deciding on queued events");
 	next = inn_admit_queued();
+	inn_work_commit();
+
+	inn_work_begin("firing cron triggers");
+	next = inn_sooner(next, inn_timetable_run());
 	inn_work_commit();
 
 	inn_work_begin("looking for expired leases");

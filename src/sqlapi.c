@@ -23,6 +23,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "base/cron.h"
 #include "base/errors.h"
 #include "base/guc.h"
 #include "base/json.h"
@@ -33,6 +34,9 @@
 #include "ingest/register.h"
 #include "relay/relay.h"
 #include "run/lifecycle.h"
+
+/* 9999-12-31; beyond it nothing is sure of the calendar */
+#define LAST_CRON_TIME INT64CONST(252455529600000000)
 
 PG_FUNCTION_INFO_V1(inngest_send_event);
 PG_FUNCTION_INFO_V1(inngest_send_events);
@@ -49,6 +53,7 @@ PG_FUNCTION_INFO_V1(inngest_library_version);
 PG_FUNCTION_INFO_V1(inngest_duration);
 PG_FUNCTION_INFO_V1(inngest_register_outcome);
 PG_FUNCTION_INFO_V1(inngest_redis_status);
+PG_FUNCTION_INFO_V1(inngest_cron_next);
 PG_FUNCTION_INFO_V1(inngest_cel_eval);
 PG_FUNCTION_INFO_V1(inngest_cel_check);
 
@@ -454,6 +459,29 @@ lease_usec(const Interval *interval)
 				errcode(ERRCODE_INN_PARAMETER_INVALID),
 				errmsg("a lease must last between 1 second and 24 hours"));
 	return usec;
+}
+
+/* cron_next(cron text, after timestamptz) */
+Datum
+inngest_cron_next(PG_FUNCTION_ARGS)
+{
+	char *expression = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	TimestampTz after = PG_GETARG_TIMESTAMPTZ(1);
+	InnCron cron;
+	const char *fault = inn_cron_parse(expression, &cron);
+	TimestampTz next;
+
+	if (fault != NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("invalid cron expression \"%s\"", expression),
+				errdetail("%s", fault));
+	if (TIMESTAMP_NOT_FINITE(after) || after > LAST_CRON_TIME)
+		PG_RETURN_NULL();
+	next = inn_cron_next(&cron, after);
+	if (next == INN_NEVER)
+		PG_RETURN_NULL();
+	PG_RETURN_TIMESTAMPTZ(next);
 }
 
 /* cel_eval(expression text, variables jsonb, dialect text) */

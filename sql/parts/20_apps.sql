@@ -91,6 +91,19 @@ CREATE TABLE inngest.trigger_faults (
 );
 COMMENT ON TABLE inngest.trigger_faults IS 'expressions of triggers that failed, since the function was registered; see the view trigger_errors';
 
+-- A row per cron trigger of a function that is not archived.  The scheduler fires what is due, and moves the row on.
+CREATE TABLE inngest.schedules (
+	function_id  uuid NOT NULL,
+	cron         text NOT NULL,
+	jitter       interval,
+	next_at      timestamptz NOT NULL,
+	PRIMARY KEY (function_id, cron)
+);
+CREATE INDEX schedules_next_at ON inngest.schedules (next_at);
+COMMENT ON TABLE inngest.schedules IS 'when cron triggers fire next';
+COMMENT ON COLUMN inngest.schedules.jitter IS 'the run starts up to so much later; null: at once';
+COMMENT ON COLUMN inngest.schedules.next_at IS 'in the past: missed, and made up for one by one; infinity: never';
+
 -- The default environment comes with CREATE EXTENSION, so a dump must not bring it again.
 SELECT pg_catalog.pg_extension_config_dump('inngest.environments', 'WHERE id <> ''00000000-0000-4000-b000-000000000000''');
 SELECT pg_catalog.pg_extension_config_dump('inngest.apps', '');
@@ -98,3 +111,4 @@ SELECT pg_catalog.pg_extension_config_dump('inngest.functions', '');
 SELECT pg_catalog.pg_extension_config_dump('inngest.triggers', '');
 SELECT pg_catalog.pg_extension_config_dump('inngest.trigger_keys', '');
 SELECT pg_catalog.pg_extension_config_dump('inngest.trigger_faults', '');
+SELECT pg_catalog.pg_extension_config_dump('inngest.schedules', '');

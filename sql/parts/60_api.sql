@@ -118,6 +118,11 @@ COMMENT ON FUNCTION inngest.version IS 'version of the loaded library and of the
 
 -- They read no table and look up no name, so they act as their caller and pin no search_path, which would cost more than
 -- most evaluations.
+CREATE FUNCTION inngest.cron_next(cron text, after timestamptz DEFAULT now()) RETURNS timestamptz
+LANGUAGE C STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'inngest_cron_next';
+COMMENT ON FUNCTION inngest.cron_next IS 'when a cron trigger fires next after a time; null: never';
+
 CREATE FUNCTION inngest.cel_eval(expression text, variables jsonb, dialect text DEFAULT 'inngest') RETURNS jsonb
 LANGUAGE C STABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'inngest_cel_eval';

@@ -123,15 +123,17 @@ END
 $$;
 COMMENT ON FUNCTION inngest.parse_time IS 'internal: a time of a request, or an error that names it';
 
-/* Those of the config, each with what became of its expression. */
+/* Those of the config, each with what became of its expression, and when it fires if it is a cron trigger. */
 CREATE FUNCTION inngest.triggers_json(f inngest.functions) RETURNS jsonb
 LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
 	SELECT coalesce(jsonb_agg(t.trigger || jsonb_build_object('errors', jsonb_build_object('count', coalesce(x.error_count, 0),
-		'last_error', x.last_error, 'last_error_at', inngest.iso_time(x.last_error_at))) ORDER BY t.position), '[]')
+		'last_error', x.last_error, 'last_error_at', inngest.iso_time(x.last_error_at)), 'next_at', inngest.iso_time(s.next_at)) ORDER BY t.position), '[]')
 	FROM jsonb_each(f.config) AS c (key, value),
 		jsonb_array_elements(CASE jsonb_typeof(c.value) WHEN 'array' THEN c.value ELSE '[]' END) WITH ORDINALITY AS t (trigger, position)
 	LEFT JOIN inngest.trigger_faults x ON x.function_id = f.id AND x.position = t.position
+	LEFT JOIN inngest.schedules s ON s.function_id = f.id AND s.next_at < 'infinity'
+		AND s.cron = (SELECT v.value #>> '{}' FROM jsonb_each(t.trigger) AS v WHERE lower(v.key) = 'cron')
 	WHERE lower(c.key) = 'triggers'
 $$;
 COMMENT ON FUNCTION inngest.triggers_json IS 'the triggers of a function as the API shows them';

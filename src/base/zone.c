@@ -19,6 +19,7 @@
 #include "base/zone.h"
 
 static pg_tz *find(const char *name, size_t len);
+static bool offset_at(pg_tz *zone, int64 unix_sec, int32 *offset_sec);
 static bool is_name(const char *name);
 static bool is_name_with_digits(const char *name);
 static bool is_fixed_hour(const char *text);
@@ -32,10 +33,8 @@ inn_zone_exists(const char *name, size_t len)
 bool
 inn_zone_offset(const char *name, size_t len, int64 unix_sec, int32 *offset_sec)
 {
-	pg_time_t time = unix_sec;
 	pg_tz *zone;
 	const char *exact_name;
-	const struct pg_tm *local;
 
 	/* "posix/...", "right/..." and "localtime" are other people's files beside the database */
 	if (len == 0 || *name < 'A' || *name > 'Z')
@@ -46,9 +45,25 @@ inn_zone_offset(const char *name, size_t len, int64 unix_sec, int32 *offset_sec)
 	exact_name = pg_get_timezone_name(zone);
 	if (strlen(exact_name) != len || memcmp(exact_name, name, len) != 0)
 		return false;
-	if ((local = pg_localtime(&time, zone)) == NULL)
-		return false;
+	return offset_at(zone, unix_sec, offset_sec);
+}
 
+bool
+inn_zone_offset_any_case(const char *name, size_t len, int64 unix_sec, int32 *offset_sec)
+{
+	pg_tz *zone = find(name, len);
+
+	return zone != NULL && offset_at(zone, unix_sec, offset_sec);
+}
+
+static bool
+offset_at(pg_tz *zone, int64 unix_sec, int32 *offset_sec)
+{
+	pg_time_t time = unix_sec;
+	const struct pg_tm *local = pg_localtime(&time, zone);
+
+	if (local == NULL)
+		return false;
 	*offset_sec = (int32) local->tm_gmtoff;
 	return true;
 }

@@ -25,4 +25,8 @@ extern bool inn_zone_exists(const char *name, size_t len);
  */
 extern bool inn_zone_offset(const char *name, size_t len, int64 unix_sec, int32 *offset_sec);
 
+/* The same of a name in upper or lower case. */
+extern bool inn_zone_offset_any_case(const char *name, size_t len, int64 unix_sec,
+									 int32 *offset_sec);
+
 #endif /* INN_BASE_ZONE_H */

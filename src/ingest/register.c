@@ -38,6 +38,7 @@ typedef struct JudgedTrigger
 	const char *event;
 	const char *expression;
 	const char *cron;
+	int64 jitter_usec;
 } JudgedTrigger;
 
 static void judge_identity(const InnPlace *config, InnDefinition *definition);
@@ -52,7 +53,7 @@ static void judge_triggers(const InnPlace *config, InnDefinition *definition);
 static void define_trigger(const JudgedTrigger *trigger, InnTriggerDefinition *definition);
 static JudgedTrigger judge_trigger(const InnPlace *place);
 static void judge_event_name(const InnPlace *place, const char *name);
-static void judge_jitter(const InnPlace *place);
+static int64 judge_jitter(const InnPlace *place);
 static void judge_cron(const InnPlace *place, const char *cron);
 static bool is_same_trigger(const JudgedTrigger *a, const JudgedTrigger *b);
 static bool is_same_text(const char *a, const char *b);
@@ -346,8 +347,10 @@ define_trigger(const JudgedTrigger *trigger, InnTriggerDefinition *definition)
 	InnCelFault fault;
 	const InnCelProgram *program;
 
-	*definition =
-		(InnTriggerDefinition){.event = trigger->event, .expression = trigger->expression};
+	*definition = (InnTriggerDefinition){.event = trigger->event,
+										 .expression = trigger->expression,
+										 .cron = trigger->cron,
+										 .jitter_usec = trigger->jitter_usec};
 	if (trigger->expression == NULL)
 		return;
 	program = inn_cel_compile(trigger->expression, strlen(trigger->expression), &fault);
@@ -372,7 +375,7 @@ judge_trigger(const InnPlace *place)
 	bool has_event = inn_place_get(place, event_field.key, &unused);
 	bool has_cron = inn_place_get(place, cron_field.key, &unused);
 
-	judge_jitter(place);
+	trigger.jitter_usec = judge_jitter(place);
 	if (has_event == has_cron)
 		inn_place_fault(place, NULL, INN_FAULT_INVALID,
 						has_event ? "Must not have both an event and a cron."
@@ -401,27 +404,29 @@ judge_event_name(const InnPlace *place, const char *name)
 }
 
 /* A jitter of zero is none, and below the least one. */
-static void
+static int64
 judge_jitter(const InnPlace *place)
 {
 	JsonbValue value;
-	int64 usec;
+	int64 usec = 0;
 
-	if (inn_place_get(place, jitter_field.key, &value) && value.type == jbvString &&
+	if (!inn_place_get(place, jitter_field.key, &value))
+		return 0;
+	if (value.type == jbvString &&
 		inn_duration_parse(value.val.string.val, value.val.string.len, &usec) && usec == 0)
-		return;
+		return 0;
 	inn_place_judge(place, &jitter_field, 1);
+	return usec;
 }
 
 static void
 judge_cron(const InnPlace *place, const char *cron)
 {
-	const char *fault = inn_cron_fault(cron);
+	InnCron unused;
+	const char *fault = inn_cron_parse(cron, &unused);
 
 	if (fault != NULL)
 		inn_place_fault(place, cron_field.key, INN_FAULT_INVALID, "%s", fault);
-	inn_place_fault(place, cron_field.key, INN_FAULT_UNSUPPORTED,
-					"Cron triggers are not supported yet.");
 }
 
 static bool

@@ -23,6 +23,7 @@
 
 #include "base/ident.h"
 #include "store/apps.h"
+#include "store/schedules.h"
 
 #define DEFAULT_ENVIRONMENT "'00000000-0000-4000-b000-000000000000'::uuid"
 
@@ -321,6 +322,7 @@ replace_triggers(const pg_uuid_t *id, const InnDefinition *definition)
 		if (definition->triggers[i].event != NULL)
 			insert_trigger_row(id, i + 1, &definition->triggers[i]);
 	}
+	inn_schedules_replace(id, definition);
 	tell_everybody();
 }
 
@@ -374,6 +376,7 @@ inn_functions_archive(const char *slug)
 		return false;
 	id = inn_row_uuid(0, 1);
 	delete_triggers_of(&id);
+	inn_schedules_replace(&id, NULL);
 	tell_everybody();
 	return true;
 }

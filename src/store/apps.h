@@ -89,11 +89,13 @@ typedef struct InnTriggerKey
 
 typedef struct InnTriggerDefinition
 {
-	const char *event;		/* NULL: it is no trigger by events */
+	const char *event;		/* NULL: it is no trigger by events, but by time */
 	const char *expression; /* NULL: none */
 	InnTriggerKey
 		*keys; /* one of them holds when the expression is true; none: it has to be tried */
 	int nkeys;
+	const char *cron; /* NULL: it is no trigger by time */
+	int64 jitter_usec;
 } InnTriggerDefinition;
 
 /* A definition that has been judged (ingest/register.c). */

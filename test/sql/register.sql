@@ -21,10 +21,10 @@ EXCEPTION WHEN OTHERS THEN
 	RETURN QUERY SELECT unnest(string_to_array(detail, E'\n'));
 END $$;
 
--- the faults of one trigger, but for cron being unsupported
+-- the faults of one trigger
 CREATE FUNCTION pg_temp.judge_trigger(trigger jsonb) RETURNS SETOF text LANGUAGE sql AS $$
 	SELECT fault FROM pg_temp.judge(jsonb_build_object('id', 't', 'triggers', jsonb_build_array(trigger))) AS fault
-	WHERE fault LIKE 'triggers%' AND fault <> 'triggers[0].cron: Cron triggers are not supported yet.'
+	WHERE fault LIKE 'triggers%'
 $$;
 
 CREATE FUNCTION pg_temp.judge_concurrency(concurrency jsonb) RETURNS SETOF text LANGUAGE sql AS $$

@@ -1,0 +1,22 @@
+/*-------------------------------------------------------------------------
+ *
+ * timetable.h
+ *	  From a time to the functions that it starts.
+ *
+ * IDENTIFICATION
+ *	  src/match/timetable.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef INN_TIMETABLE_H
+#define INN_TIMETABLE_H
+
+#include "datatype/timestamp.h"
+
+/*
+ * Fire cron triggers that are due; for the scheduler, in a transaction of its own.  Returns when to ask again: now
+ * if there may be more, INN_NEVER if nothing is scheduled.
+ */
+extern TimestampTz inn_timetable_run(void);
+
+#endif /* INN_TIMETABLE_H */

@@ -7,6 +7,7 @@ use InngestTest;
 use Test::More;
 
 my $inn = InngestTest->new('main');
+my $is_instrumented = $ENV{INN_TEST_PRELOAD} || $ENV{LD_PRELOAD} || $ENV{INN_TEST_WRAPPER};
 
 # The SQLSTATE and message of cel_eval(expression), the expression itself made by a SQL expression;
 # and what the session then says to 1 + 1.
@@ -140,7 +141,10 @@ sub resident
 		my $before = resident($pid);
 		is($session->query(sprintf $work{$what}, 100000), 100000, "$what: evaluated 100 000 times");
 		my $grown = resident($pid) - $before;
-		cmp_ok($grown, '<', 1024, "$what: and memory grew by less than 1 MB") or diag("grown by $grown kB");
+	  SKIP: {
+			skip 'memory checkers have needs of their own', 1 if $is_instrumented;
+			cmp_ok($grown, '<', 1024, "$what: and memory grew by less than 1 MB") or diag("grown by $grown kB");
+		}
 	}
 	cmp_ok($session->query("SELECT sum(total_bytes) FROM pg_backend_memory_contexts WHERE name = 'inngest expression'"), '<=', 1024 * 1024, 'compiled expressions keep to their setting');
 	cmp_ok($session->query("SELECT count(*) FROM pg_backend_memory_contexts WHERE name = 'inngest expression'"), '>', 10, 'and are kept at all');

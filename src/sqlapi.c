@@ -34,6 +34,7 @@
 #include "ingest/register.h"
 #include "relay/relay.h"
 #include "run/lifecycle.h"
+#include "schedule/admit.h"
 
 /* 9999-12-31; beyond it nothing is sure of the calendar */
 #define LAST_CRON_TIME INT64CONST(252455529600000000)
@@ -45,6 +46,7 @@ PG_FUNCTION_INFO_V1(inngest_delete_function);
 PG_FUNCTION_INFO_V1(inngest_pause_function);
 PG_FUNCTION_INFO_V1(inngest_resume_function);
 PG_FUNCTION_INFO_V1(inngest_cancel_run);
+PG_FUNCTION_INFO_V1(inngest_rerun);
 PG_FUNCTION_INFO_V1(inngest_lease_runs);
 PG_FUNCTION_INFO_V1(inngest_extend_lease);
 PG_FUNCTION_INFO_V1(inngest_complete_run);
@@ -187,6 +189,18 @@ inngest_cancel_run(PG_FUNCTION_ARGS)
 	was_cancelled = inn_run_cancel(PG_GETARG_INN_ULID_P(0));
 	inn_sql_end();
 	PG_RETURN_BOOL(was_cancelled);
+}
+
+/* rerun(run ulid) returns the new run */
+Datum
+inngest_rerun(PG_FUNCTION_ARGS)
+{
+	InnUlid *result = palloc(sizeof(InnUlid));
+
+	inn_sql_begin();
+	*result = inn_admit_again(PG_GETARG_INN_ULID_P(0));
+	inn_sql_end();
+	PG_RETURN_POINTER(result);
 }
 
 /* lease_runs(functions text[], max int, lease interval, runs ulid[]) returns setof leases */

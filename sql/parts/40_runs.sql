@@ -20,7 +20,8 @@ CREATE TABLE inngest.function_runs (
 	event_id          inngest.ulid NOT NULL,
 	outcome           inngest.run_outcome,
 	started_at        timestamptz,
-	ended_at          timestamptz
+	ended_at          timestamptz,
+	original_run_id   inngest.ulid
 ) PARTITION BY RANGE (id);
 CREATE INDEX function_runs_function ON inngest.function_runs (function_id, id);
 CREATE INDEX function_runs_event ON inngest.function_runs (event_id);
@@ -32,6 +33,7 @@ COMMENT ON TABLE inngest.function_runs_default IS 'runs for whose time there is 
 COMMENT ON COLUMN inngest.function_runs.id IS 'its time is when the run was created (queued_at)';
 COMMENT ON COLUMN inngest.function_runs.outcome IS 'null until the run has ended, as is ended_at';
 COMMENT ON COLUMN inngest.function_runs.started_at IS 'when the first attempt was taken up';
+COMMENT ON COLUMN inngest.function_runs.original_run_id IS 'a rerun: the first run for this event, of which this is a repetition; else null';
 
 /*
  * What became of each attempt: written once, when the attempt ends.  The output of a run is the output
@@ -77,7 +79,7 @@ AS $$ SELECT CASE WHEN outcome IS NOT NULL THEN outcome::text WHEN started_at IS
 COMMENT ON FUNCTION inngest.run_status IS 'QUEUED, RUNNING, COMPLETED, FAILED, CANCELLED or SKIPPED';
 
 SELECT pg_catalog.pg_extension_config_dump('inngest.function_runs_default',
-	'UNION ALL SELECT id, function_id, function_version, event_id, outcome, started_at, ended_at FROM inngest.function_runs WHERE tableoid <> ''inngest.function_runs_default''::pg_catalog.regclass');
+	'UNION ALL SELECT id, function_id, function_version, event_id, outcome, started_at, ended_at, original_run_id FROM inngest.function_runs WHERE tableoid <> ''inngest.function_runs_default''::pg_catalog.regclass');
 SELECT pg_catalog.pg_extension_config_dump('inngest.attempts_default',
 	'UNION ALL SELECT run_id, attempt, status, started_at, ended_at, retry_at, output, error FROM inngest.attempts WHERE tableoid <> ''inngest.attempts_default''::pg_catalog.regclass');
 SELECT pg_catalog.pg_extension_config_dump('inngest.idempotency_keys', '');

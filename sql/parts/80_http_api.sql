@@ -154,7 +154,8 @@ LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
 	SELECT jsonb_build_object('id', r.id, 'function_id', f.slug, 'app_id', a.name, 'event_id', r.event_id,
 		'status', inngest.run_status(r.outcome, r.started_at),
-		'queued_at', inngest.iso_time(inngest.ulid_timestamp(r.id)), 'started_at', inngest.iso_time(r.started_at), 'ended_at', inngest.iso_time(r.ended_at))
+		'queued_at', inngest.iso_time(inngest.ulid_timestamp(r.id)), 'started_at', inngest.iso_time(r.started_at), 'ended_at', inngest.iso_time(r.ended_at),
+		'original_run_id', r.original_run_id)
 	FROM inngest.functions f JOIN inngest.apps a ON a.id = f.app_id WHERE f.id = r.function_id
 $$;
 COMMENT ON FUNCTION inngest.run_json IS 'a run as lists of the API show it';

@@ -4,7 +4,7 @@
 CREATE VIEW inngest.runs AS
 	SELECT r.id, f.slug AS function_id, a.name AS app_id, r.event_id,
 		   inngest.run_status(r.outcome, r.started_at) AS status,
-		   inngest.ulid_timestamp(r.id) AS queued_at, r.started_at, r.ended_at
+		   inngest.ulid_timestamp(r.id) AS queued_at, r.started_at, r.ended_at, r.original_run_id
 	FROM inngest.function_runs r
 	JOIN inngest.functions f ON f.id = r.function_id
 	JOIN inngest.apps a ON a.id = f.app_id;

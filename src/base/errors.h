@@ -20,6 +20,7 @@
 	X(EVENT_TOO_LARGE, '0', '0', '2', 413, "event_too_large") \
 	X(EVENT_NAME_RESERVED, '0', '0', '3', 400, "event_name_reserved") \
 	X(TOO_MANY_EVENTS, '0', '0', '4', 400, "too_many_events") \
+	X(EVENT_GONE, '0', '0', '5', 410, "event_gone") \
 	X(FUNCTION_INVALID, '0', '1', '0', 400, "invalid_function") \
 	X(FUNCTION_NOT_FOUND, '0', '1', '1', 404, "function_not_found") \
 	X(RUN_NOT_FOUND, '0', '2', '0', 404, "run_not_found") \

@@ -21,6 +21,7 @@
 #include "postgres.h"
 
 #include "base/claim.h"
+#include "base/errors.h"
 #include "base/ident.h"
 #include "base/timer.h"
 #include "schedule/admit.h"
@@ -34,6 +35,8 @@
 static bool try_admit(const InnEvent *event, const InnFunction *function, InnRunList *runs);
 static InnRun new_run(const InnEvent *event, const InnFunction *function);
 static bool decide(const InnAdmission *admission, InnRunList *runs);
+static void read_origin(const InnUlid *run_id, InnRunOrigin *origin, InnFunction *function,
+						InnEvent *event);
 
 void
 inn_admit(const InnEvent *event, const InnFunction *function, InnRunList *runs)
@@ -84,6 +87,47 @@ new_run(const InnEvent *event, const InnFunction *function)
 
 	inn_ulid_generate(&run.id);
 	return run;
+}
+
+InnUlid
+inn_admit_again(const InnUlid *run_id)
+{
+	InnRunOrigin origin;
+	InnFunction function;
+	InnEvent event;
+	InnRunList runs = {0};
+	InnRun run;
+
+	read_origin(run_id, &origin, &function, &event);
+	run = new_run(&event, &function);
+	run.run_at = inn_now();
+	run.is_delayed = false;
+	inn_run_list_add(&runs, &run);
+	inn_run_create(&runs);
+	inn_runs_set_original(&run.id, &origin.original_id);
+	return run.id;
+}
+
+static void
+read_origin(const InnUlid *run_id, InnRunOrigin *origin, InnFunction *function, InnEvent *event)
+{
+	char run[INN_ULID_TEXT_LEN + 1];
+
+	inn_ulid_format(run_id, run);
+	if (!inn_runs_origin(run_id, origin))
+		ereport(ERROR,
+				errcode(ERRCODE_INN_RUN_NOT_FOUND),
+				errmsg("run %s does not exist", run));
+	if (!inn_functions_by_id(&origin->function_id, function) || function->is_archived)
+		ereport(ERROR,
+				errcode(ERRCODE_INN_FUNCTION_NOT_FOUND),
+				errmsg("the function of run %s was deleted", run),
+				errhint("Register it again first."));
+	if (!inn_events_read(&origin->event_id, event))
+		ereport(ERROR,
+				errcode(ERRCODE_INN_EVENT_GONE),
+				errmsg("the event of run %s is not kept any more", run),
+				errhint("\"inngest.event_retention\" says how long events are kept; send it anew."));
 }
 
 TimestampTz

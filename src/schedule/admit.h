@@ -24,6 +24,13 @@
 extern void inn_admit(const InnEvent *event, const InnFunction *function, InnRunList *runs);
 
 /*
+ * Start the function of a run once more, now, with the same event; returns the new run.  It has no idempotency: it can
+ * be repeated without limit (semantics.md 1.6).  ERRORs: ERRCODE_INN_RUN_NOT_FOUND, ERRCODE_INN_FUNCTION_NOT_FOUND if
+ * the function was deleted, ERRCODE_INN_EVENT_GONE if retention has dropped the event.
+ */
+extern InnUlid inn_admit_again(const InnUlid *run_id);
+
+/*
  * Decide on what senders have queued; for the scheduler, in a transaction of its own.  Returns when to
  * ask again: now if there may be more, INN_NEVER if there is nothing to decide.
  */

@@ -54,6 +54,17 @@ static InnPlan find_run = {"SELECT FROM inngest.function_runs WHERE id = $1::inn
 						   1,
 						   {UUIDOID}};
 
+static InnPlan read_origin =
+	{"SELECT function_id, event_id::uuid, coalesce(original_run_id, id)::uuid"
+	 " FROM inngest.function_runs WHERE id = $1::inngest.ulid",
+	 1,
+	 {UUIDOID}};
+
+static InnPlan set_original = {"UPDATE inngest.function_runs SET original_run_id = $2::inngest.ulid"
+							   " WHERE id = $1::inngest.ulid",
+							   2,
+							   {UUIDOID, UUIDOID}};
+
 static InnPlan alive_runs =
 	{"SELECT i.ordinality::int4"
 	 " FROM unnest($1::inngest.ulid[]) WITH ORDINALITY AS i (id, ordinality)"
@@ -144,6 +155,25 @@ bool
 inn_runs_exists(const InnUlid *id)
 {
 	return INN_RUN(&find_run, inn_arg_ulid(id)) > 0;
+}
+
+bool
+inn_runs_origin(const InnUlid *id, InnRunOrigin *origin)
+{
+	if (INN_RUN(&read_origin, inn_arg_ulid(id)) == 0)
+		return false;
+	*origin = (InnRunOrigin){
+		.function_id = inn_row_uuid(0, 1),
+		.event_id = inn_row_ulid(0, 2),
+		.original_id = inn_row_ulid(0, 3),
+	};
+	return true;
+}
+
+void
+inn_runs_set_original(const InnUlid *id, const InnUlid *original_id)
+{
+	INN_RUN(&set_original, inn_arg_ulid(id), inn_arg_ulid(original_id));
 }
 
 void

@@ -65,6 +65,19 @@ extern bool inn_runs_end(const InnUlid *id, InnOutcome outcome, TimestampTz now,
 
 extern bool inn_runs_exists(const InnUlid *id);
 
+/* What a run was made of, and the first run that it repeats: itself if it is no rerun. */
+typedef struct InnRunOrigin
+{
+	pg_uuid_t function_id;
+	InnUlid event_id;
+	InnUlid original_id;
+} InnRunOrigin;
+
+/* False if there is no such run. */
+extern bool inn_runs_origin(const InnUlid *id, InnRunOrigin *origin);
+
+extern void inn_runs_set_original(const InnUlid *id, const InnUlid *original_id);
+
 /* Which of these have not ended: sets alive[i]. Locks nothing. */
 extern void inn_runs_alive(const InnUlid *ids, int nids, bool *alive);
 

@@ -232,3 +232,32 @@ SELECT pg_temp.until('(SELECT outcome FROM inngest.function_runs r JOIN second s
 SELECT a.attempt, a.status, a.retry_at = a.ended_at, a.error FROM attempts a JOIN second USING (run_id) ORDER BY 1;
 SELECT delete_function('expires');
 DELETE FROM functions WHERE slug = 'expires';
+
+-- once more: a new run with the same event, as often as one likes
+SELECT slug FROM inngest.register_function('{"id": "again", "triggers": [{"event": "again/x"}]}');
+SELECT inngest.send_event('again/x', '{"n": 1}', id => 'once') IS NOT NULL AS sent;
+SELECT id AS first FROM inngest.runs WHERE function_id = 'again' \gset
+SELECT inngest.rerun(:'first') AS second \gset
+SELECT inngest.rerun(:'second') AS third \gset
+SELECT status, id = :'first' AS is_first, original_run_id = :'first' AS is_rerun, event_id = min(event_id::text) OVER ()::inngest.ulid AS same_event
+FROM inngest.runs WHERE function_id = 'again' ORDER BY id;
+SELECT (inngest.run_detail_json(:'third')->>'original_run_id')::inngest.ulid = :'first' AS shown, inngest.run_detail_json(:'third')->'events'->0->'data' AS data;
+SELECT count(*) FROM inngest.lease_runs('{again}', 10);
+SELECT inngest.pause_function('again');
+SELECT inngest.rerun(:'first') AS paused \gset
+SELECT status FROM inngest.runs WHERE id = :'paused';
+SELECT inngest.delete_function('again');
+SELECT inngest.rerun('01ARZ3NDEKTSV4RRFFQ69G5FAV');
+CREATE FUNCTION pg_temp.refusal(run inngest.ulid) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM inngest.rerun(run);
+	RETURN 'none';
+EXCEPTION WHEN OTHERS THEN
+	RETURN SQLSTATE || ': ' || replace(SQLERRM, run::text, 'X');
+END $$;
+SELECT pg_temp.refusal(:'first');
+SELECT slug FROM inngest.register_function('{"id": "again", "triggers": [{"event": "again/x"}]}');
+DELETE FROM inngest.events WHERE name = 'again/x';
+SELECT pg_temp.refusal(:'first');
+SELECT inngest.delete_function('again');
+DELETE FROM functions WHERE slug = 'again';

@@ -96,7 +96,7 @@ CREATE TABLE inngest.schedules (
 	function_id  uuid NOT NULL,
 	cron         text NOT NULL,
 	jitter       interval,
-	next_at      timestamptz NOT NULL,
+	next_at      timestamptz NOT NULL CHECK (next_at > '1970-01-02 00:00 UTC'),
 	PRIMARY KEY (function_id, cron)
 );
 CREATE INDEX schedules_next_at ON inngest.schedules (next_at);

@@ -209,6 +209,10 @@ AS $$
 		SELECT 'redis_pushed_total', 'counter', 'Outbox rows that Redis has acknowledged.', r.pushed::text FROM inngest.redis_status() r WHERE r.status <> 'disabled'
 		UNION ALL
 		SELECT 'functions', 'gauge', 'Registered functions.', count(*)::text FROM inngest.functions WHERE archived_at IS NULL
+		UNION ALL
+		SELECT 'trigger_errors', 'gauge', 'Events for which an expression failed, of functions as they are registered now.', coalesce(sum(error_count), 0)::text FROM inngest.trigger_faults
+		UNION ALL
+		SELECT 'schedule_lag_seconds', 'gauge', 'How late the cron trigger is that has been due for longest.', greatest(extract(epoch FROM now() - min(next_at)), 0)::text FROM inngest.schedules WHERE next_at <= now()
 	) m
 $$;
 COMMENT ON FUNCTION inngest.api_metrics IS 'GET /metrics';

@@ -48,6 +48,8 @@ is(trigger('typo', 1)->{expression}, 'event.data.n > 1', 'the expression is show
 	is_deeply([ sort map { $_->{function_id} } @{ $answer->{json}{runs} } ], [qw(careful typo)], 'and starts what it starts');
 	my $errors = wait_for_count('typo', 0, 1);
 	is($errors->{last_error}, "type conversion error from 'string' to 'int'", 'what was said');
+	my $expected = $inn->sql('SELECT sum(error_count) FROM inngest.trigger_errors');
+	like($inn->http('GET', '/metrics')->{content}, qr/^inngest_trigger_errors $expected$/m, 'the metrics count them');
 	like($errors->{last_error_at}, qr/^20\d\d-/, 'and when');
 	is(trigger('typo', 2)->{errors}{count}, 0, 'a trigger after the one that matched is not tried');
 }

@@ -57,17 +57,18 @@ typedef enum InnOpKind
 typedef struct InnOp
 {
 	InnOpKind kind;
-	const char *id;		/* step id; "" only where none is needed (None, RunComplete) */
-	const char *name;	/* for people: displayName, else name, else id */
-	const char *wire_name; /* "name" as it came; "" if absent. Carries the argument of Sleep and WaitForEvent */
-	const char *type;	/* opts.type; NULL if absent */
-	bool is_race;		/* opts.parallelMode is "race" */
-	Jsonb *opts;		/* an object; NULL if absent */
-	Jsonb *data;		/* NULL if absent; JSON null is a value */
-	Jsonb *error;		/* an object; NULL if absent */
-	bool is_final;		/* error.noRetry is true */
-	int64 started_ns;	/* timing.a, since 1970; 0 if absent */
-	int64 duration_ns;	/* timing.b */
+	const char *id;	  /* step id; "" only where none is needed (None, RunComplete) */
+	const char *name; /* for people: displayName, else name, else id */
+	const char *
+		wire_name; /* "name" as it came; "" if absent. Carries the argument of Sleep and WaitForEvent */
+	const char *type;  /* opts.type; NULL if absent */
+	bool is_race;	   /* opts.parallelMode is "race" */
+	Jsonb *opts;	   /* an object; NULL if absent */
+	Jsonb *data;	   /* NULL if absent; JSON null is a value */
+	Jsonb *error;	   /* an object; NULL if absent */
+	bool is_final;	   /* error.noRetry is true */
+	int64 started_ns;  /* timing.a, since 1970; 0 if absent */
+	int64 duration_ns; /* timing.b */
 } InnOp;
 
 extern const char *inn_op_wire_name(InnOpKind kind);

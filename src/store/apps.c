@@ -29,7 +29,7 @@
 
 #define FUNCTION_COLUMNS \
 	" f.id, f.version, f.max_attempts::int4, f.runtime = 'pull', f.paused_at IS NOT NULL," \
-	" f.archived_at IS NOT NULL, f.slug"
+	" f.archived_at IS NOT NULL, f.slug, f.app_id"
 
 /*
  * A name that is not cached costs these, so their plans are made once, and OFFSET 0 gives them their shape:
@@ -218,8 +218,8 @@ row_triggers(uint64 nrows, int *count)
 	for (uint64 i = 0; i < nrows; i++)
 		triggers[i] = (InnTrigger){
 			.function = row_function(i),
-			.position = inn_row_int(i, 8),
-			.expression = inn_row_text(i, 9),
+			.position = inn_row_int(i, 9),
+			.expression = inn_row_text(i, 10),
 		};
 	*count = (int) nrows;
 	return triggers;
@@ -257,6 +257,7 @@ row_function(uint64 row)
 		.is_paused = inn_row_bool(row, 5),
 		.is_archived = inn_row_bool(row, 6),
 		.slug = inn_row_text(row, 7),
+		.app_id = inn_row_uuid(row, 8),
 	};
 }
 

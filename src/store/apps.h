@@ -21,6 +21,7 @@
 typedef struct InnFunction
 {
 	pg_uuid_t id;
+	pg_uuid_t app_id;
 	int32 version;
 	int max_attempts;
 	bool is_pull;

@@ -11,7 +11,9 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
+#include "commands/sequence.h"
 #include "pgstat.h"
 #include "storage/lwlock.h"
 #include "utils/array.h"
@@ -128,6 +130,16 @@ prepared(InnPlan *plan)
 		plan->saved = fresh;
 	}
 	return plan->saved;
+}
+
+int64
+inn_sequence_next(const char *name)
+{
+	Oid relation = get_relname_relid(name, get_namespace_oid("inngest", false));
+
+	if (!OidIsValid(relation))
+		elog(ERROR, "sequence \"%s\" does not exist", name);
+	return nextval_internal(relation, false);
 }
 
 Datum

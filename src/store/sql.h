@@ -21,7 +21,7 @@
 
 #include "base/ulid.h"
 
-#define INN_PLAN_MAX_ARGS 10
+#define INN_PLAN_MAX_ARGS 20
 
 typedef struct InnPlan
 {
@@ -88,6 +88,9 @@ extern uint64 inn_plan_run(InnPlan *plan, int nargs, const InnArg *args);
 
 /* The same, seeing what has been committed until now even in a repeatable read transaction; read-only. */
 extern uint64 inn_plan_run_latest(InnPlan *plan, int nargs, const InnArg *args);
+
+/* The next value of a sequence in schema inngest. */
+extern int64 inn_sequence_next(const char *name);
 
 #define INN_RUN(plan, ...) \
 	inn_plan_run((plan), lengthof(((InnArg[]){__VA_ARGS__})), (InnArg[]){__VA_ARGS__})

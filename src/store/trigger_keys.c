@@ -158,6 +158,7 @@ find_function(const Search *search, pg_uuid_t id, InnFunction *function)
 		(void) column(table, row, "paused_at", &is_null);
 		*function = (InnFunction){
 			.id = id,
+			.app_id = *DatumGetUUIDP(column(table, row, "app_id", NULL)),
 			.version = DatumGetInt32(column(table, row, "version", NULL)),
 			.max_attempts = DatumGetInt16(column(table, row, "max_attempts", NULL)),
 			.is_pull = strcmp(runtime, "pull") == 0,

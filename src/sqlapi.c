@@ -26,6 +26,7 @@
 #include "base/cron.h"
 #include "base/errors.h"
 #include "base/guc.h"
+#include "base/jcs.h"
 #include "base/json.h"
 #include "base/timer.h"
 #include "base/when.h"
@@ -58,6 +59,7 @@ PG_FUNCTION_INFO_V1(inngest_redis_status);
 PG_FUNCTION_INFO_V1(inngest_cron_next);
 PG_FUNCTION_INFO_V1(inngest_cel_eval);
 PG_FUNCTION_INFO_V1(inngest_cel_check);
+PG_FUNCTION_INFO_V1(inngest_canonical_json);
 
 static void require_args(FunctionCallInfo fcinfo, int nargs);
 static char *text_arg(FunctionCallInfo fcinfo, int n);
@@ -496,6 +498,28 @@ inngest_cron_next(PG_FUNCTION_ARGS)
 	if (next == INN_NEVER)
 		PG_RETURN_NULL();
 	PG_RETURN_TIMESTAMPTZ(next);
+}
+
+/* canonical_json(value jsonb) */
+Datum
+inngest_canonical_json(PG_FUNCTION_ARGS)
+{
+	Jsonb *value = PG_GETARG_JSONB_P(0);
+	StringInfoData buf;
+	InnJcsFault fault;
+	char *result;
+
+	initStringInfo(&buf);
+	fault = inn_jcs_append(&buf, value);
+	if (fault != INN_JCS_GOOD)
+		ereport(ERROR,
+				errcode(fault == INN_JCS_NUMBER_RANGE ? ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE
+													  : ERRCODE_CHARACTER_NOT_IN_REPERTOIRE),
+				errmsg("value has no canonical JSON"),
+				errdetail("%s", inn_jcs_sentence(fault)));
+	result = pg_any_to_server(buf.data, buf.len, PG_UTF8);
+	PG_RETURN_TEXT_P(result == buf.data ? cstring_to_text_with_len(buf.data, buf.len)
+										: cstring_to_text(result));
 }
 
 /* cel_eval(expression text, variables jsonb, dialect text) */

@@ -33,7 +33,7 @@ TO inngest_sender;
 
 GRANT EXECUTE ON FUNCTION
 	inngest.cel_eval(text, jsonb, text), inngest.cron_next(text, timestamptz),
-	inngest.cel_check(text, text[], boolean)
+	inngest.cel_check(text, text[], boolean), inngest.canonical_json(jsonb)
 TO inngest_sender, inngest_reader;
 
 GRANT SELECT ON

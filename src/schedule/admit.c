@@ -74,6 +74,7 @@ static InnRun
 new_run(const InnEvent *event, const InnFunction *function)
 {
 	InnRun run = {
+		.app_id = function->app_id,
 		.function_id = function->id,
 		.function_version = function->version,
 		.function_slug = pstrdup(function->slug),

@@ -131,15 +131,16 @@ inn_jcs_append_string(StringInfo buf, const char *text, int len)
 }
 
 bool
-inn_jcs_is_within(Jsonb *json, size_t max_bytes)
+inn_jcs_is_within(const JsonbValue *value, size_t max_bytes)
 {
 	StringInfoData buf;
 	bool is_within;
 
-	if (VARSIZE(json) <= max_bytes / MAX_GROWTH)
+	if ((value->type == jbvBinary && value->val.binary.len <= max_bytes / MAX_GROWTH) ||
+		(value->type == jbvString && value->val.string.len + 2 <= max_bytes / MAX_GROWTH))
 		return true;
 	initStringInfo(&buf);
-	is_within = inn_jcs_append(&buf, json) == INN_JCS_GOOD && buf.len <= max_bytes;
+	is_within = inn_jcs_append_value(&buf, value) == INN_JCS_GOOD && buf.len <= max_bytes;
 	pfree(buf.data);
 	return is_within;
 }

@@ -45,9 +45,9 @@ extern const char *inn_jcs_sentence(InnJcsFault fault);
 extern InnJcsFault inn_jcs_append_string(StringInfo buf, const char *text, int len);
 
 /*
- * Does the canonical text of a document have at most so many bytes?  Cheap for documents that are small by far.
- * False, too, if there is none.
+ * Does the canonical text of a value have at most so many bytes?  Cheap for values that are small by far: they are
+ * not looked into.  False, too, if a value that is looked into has no canonical text.
  */
-extern bool inn_jcs_is_within(Jsonb *json, size_t max_bytes);
+extern bool inn_jcs_is_within(const JsonbValue *value, size_t max_bytes);
 
 #endif /* INN_JCS_H */

@@ -26,6 +26,7 @@
 #include "utils/numeric.h"
 
 #include "base/json.h"
+#include "base/number.h"
 
 static Jsonb *parse(const char *text, size_t len);
 static bool is_fault_of_text(int sqlerrcode);
@@ -163,8 +164,11 @@ inn_json_numbers_fit(Jsonb *json)
 	while ((token = JsonbIteratorNext(&it, &value, false)) != WJB_DONE)
 	{
 		Datum number;
+		int64 ignored;
 
 		if ((token != WJB_ELEM && token != WJB_VALUE) || value.type != jbvNumeric)
+			continue;
+		if (inn_number_to_int(value.val.numeric, &ignored))
 			continue;
 		if (limit == (Datum) 0)
 		{
@@ -223,24 +227,7 @@ equal_ci(const JsonbValue *key, const char *name, int len)
 bool
 inn_json_is_integer(const JsonbValue *value, int64 *out)
 {
-	char *digits;
-	char *end;
-	long long number;
-	bool is_integer;
-
-	if (value->type != jbvNumeric)
-		return false;
-
-	/* without an exponent and without zeros behind the point; the conversions to int8 round */
-	digits = numeric_normalize(value->val.numeric);
-	errno = 0;
-	number = strtoll(digits, &end, 10);
-	is_integer = errno == 0 && end != digits && *end == '\0';
-	pfree(digits);
-
-	if (is_integer)
-		*out = number;
-	return is_integer;
+	return value->type == jbvNumeric && inn_number_to_int(value->val.numeric, out);
 }
 
 char *

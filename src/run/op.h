@@ -19,11 +19,11 @@
 /* Most ops of one reply (protocol.md 9.5). */
 #define INN_MAX_OPS 1000
 
-/* Longest step id and name; ids are 40 hex digits as SDKs make them. */
+/* Longest step id, and what a name for people is cut off after; ids are 40 hex digits as SDKs make them. */
 #define INN_STEP_ID_MAX_BYTES 128
 #define INN_STEP_NAME_MAX_BYTES 1024
 
-/* Largest input or output of a step, as JSON text (protocol.md 1). */
+/* Largest opts (which hold a step's input), data or error of an op, as canonical JSON (protocol.md 1). */
 #define INN_STEP_MAX_BYTES (4 * 1024 * 1024)
 
 /* X(enum name, name on the wire; compared without regard to case) */
@@ -54,24 +54,32 @@ typedef enum InnOpKind
 	INN_OP_COUNT
 } InnOpKind;
 
+/* Texts and documents are palloc'ed and never NULL unless it says so. */
 typedef struct InnOp
 {
 	InnOpKind kind;
-	const char *id;	  /* step id; "" only where none is needed (None, RunComplete) */
-	const char *name; /* for people: displayName, else name, else id */
-	const char *
-		wire_name; /* "name" as it came; "" if absent. Carries the argument of Sleep and WaitForEvent */
-	const char *type;  /* opts.type; NULL if absent */
-	bool is_race;	   /* opts.parallelMode is "race" */
-	Jsonb *opts;	   /* an object; NULL if absent */
-	Jsonb *data;	   /* NULL if absent; JSON null is a value */
-	Jsonb *error;	   /* an object; NULL if absent */
-	bool is_final;	   /* error.noRetry is true */
-	int64 started_ns;  /* timing.a, since 1970; 0 if absent */
-	int64 duration_ns; /* timing.b */
+	const char *id;		   /* step id; "" only where none is needed (inn_op_needs_id) */
+	const char *name;	   /* for people: displayName, else name, else id */
+	const char *wire_name; /* "name" as it came, or "": the argument of Sleep and WaitForEvent */
+	const char *type;	   /* opts.type, or NULL */
+	bool is_race;		   /* opts.parallelMode is "race" */
+	Jsonb *opts;		   /* an object, or NULL */
+	Jsonb *data;		   /* NULL if absent; JSON null is a value */
+	Jsonb *error;		   /* as memoised (run/fault.h); NULL never of StepError and StepFailed */
+	bool is_final;		   /* error.noRetry is true */
+	int64 started_ns;	   /* timing.a, since 1970; 0 if absent */
+	int64 duration_ns;	   /* timing.b */
 } InnOp;
 
 extern const char *inn_op_wire_name(InnOpKind kind);
+
+/* Ops about the run as a whole need not name a step. */
+static inline bool
+inn_op_needs_id(InnOpKind kind)
+{
+	return kind != INN_OP_NONE && kind != INN_OP_DISCOVERY && kind != INN_OP_RUN_COMPLETE &&
+		   kind != INN_OP_SYNC_RUN_COMPLETE;
+}
 
 /* Lazy ops (DeferAdd, DeferAbort) never cause a call by themselves; nor does None. */
 static inline bool
@@ -82,10 +90,10 @@ inn_op_is_lazy(InnOpKind kind)
 
 /*
  * Read ops: an array of objects, or a single object.  Unknown keys are ignored, missing ones are what the
- * comments above say.  palloc'ed; *nops is set.
+ * comments above say.  palloc'ed, copied out of the value; *nops is set.
  *
  * NULL, with a sentence in *error that names the op by its index: not an array or object, an unknown op, an id that
- * is missing or too long, more than INN_MAX_OPS (then *is_overflow is set), data or input beyond INN_STEP_MAX_BYTES.
+ * is missing or too long, more than INN_MAX_OPS (then *is_overflow is set), something beyond INN_STEP_MAX_BYTES.
  * Never raises an error for bad input.
  */
 extern InnOp *inn_ops_read(const JsonbValue *value, int *nops, bool *is_overflow, char **error);

@@ -447,7 +447,7 @@ functions_from_array(ArrayType *slugs, InnFunction **functions)
 			ereport(ERROR,
 					errcode(ERRCODE_INN_FUNCTION_NOT_FOUND),
 					errmsg("function \"%s\" does not exist", slug));
-		if (!function->is_pull)
+		if (function->runtime != INN_RUNTIME_PULL)
 			ereport(ERROR,
 					errcode(ERRCODE_INN_PARAMETER_INVALID),
 					errmsg("function \"%s\" is not of the pull runtime", slug));

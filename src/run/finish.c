@@ -14,6 +14,7 @@
 #include "postgres.h"
 
 #include "base/json.h"
+#include "run/fault.h"
 #include "run/finish.h"
 
 static Jsonb *finish_data(const InnRunEnd *end, const InnEnding *ending);
@@ -71,7 +72,7 @@ static Jsonb *
 error_of(const InnRunEnd *end, const char *correlation)
 {
 	if (end->error == NULL && end->outcome == INN_RUN_CANCELLED && correlation != NULL)
-		return inn_error_json("Error", "the invoked function was cancelled");
+		return inn_fault_make("Error", "the invoked function was cancelled");
 	return end->error;
 }
 
@@ -115,16 +116,4 @@ inn_event_correlation(const InnEvent *event)
 		!inn_json_find(internal.val.binary.data, "correlation_id", &id) || id.type != jbvString)
 		return NULL;
 	return inn_json_string(&id);
-}
-
-Jsonb *
-inn_error_json(const char *name, const char *message)
-{
-	JsonbParseState *state = NULL;
-
-	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	inn_json_put_text(&state, "error", psprintf("%s: %s", name, message));
-	inn_json_put_text(&state, "name", name);
-	inn_json_put_text(&state, "message", message);
-	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }

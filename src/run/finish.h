@@ -27,7 +27,4 @@ extern void inn_finish_announce(InnChanges *changes, const InnRunEnd *end, const
 /* What names the step that has invoked the run of an event: data._inngest.correlation_id; NULL if none has. */
 extern char *inn_event_correlation(const InnEvent *event);
 
-/* {"error": "<name>: <message>", "name", "message"}, as a step or a run records its error. */
-extern Jsonb *inn_error_json(const char *name, const char *message);
-
 #endif /* INN_FINISH_H */

@@ -123,7 +123,7 @@ inn_run_lease(const InnFunction *functions, int nfunctions, const InnUlid *run_i
 		int nitems;
 
 		CHECK_FOR_INTERRUPTS();
-		if (!function->is_pull || function->is_paused)
+		if (function->runtime != INN_RUNTIME_PULL || function->is_paused)
 			continue;
 		nitems = take(function, run_ids, nrun_ids, now, max - nleases, items);
 		start(items, nitems, now, usec, &leases[nleases]);

@@ -45,6 +45,18 @@ inn_arg_time(TimestampTz when)
 }
 
 InnArg
+inn_arg_span(int64 usec)
+{
+	Interval *span;
+
+	if (usec == 0)
+		return (InnArg){(Datum) 0, true};
+	span = palloc0(sizeof(Interval));
+	span->time = usec;
+	return inn_arg(IntervalPGetDatum(span));
+}
+
+InnArg
 inn_arg_array(Datum *values, bool *nulls, int nvalues, Oid type)
 {
 	int16 typlen;
@@ -200,6 +212,15 @@ inn_row_time(uint64 row, int column, TimestampTz if_null)
 	Datum value = inn_row_datum(row, column, &is_null);
 
 	return is_null ? if_null : DatumGetTimestampTz(value);
+}
+
+int64
+inn_row_span(uint64 row, int column)
+{
+	bool is_null;
+	Datum value = inn_row_datum(row, column, &is_null);
+
+	return is_null ? 0 : DatumGetIntervalP(value)->time;
 }
 
 char *

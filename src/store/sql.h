@@ -66,6 +66,7 @@ inn_arg_uuid(const pg_uuid_t *uuid)
 
 extern InnArg inn_arg_cstring(const char *string); /* as text; NULL: null */
 extern InnArg inn_arg_time(TimestampTz when);
+extern InnArg inn_arg_span(int64 usec); /* as an interval; 0: null */
 
 /*
  * Arrays of one dimension for unnest().  nulls may be NULL.  Variable-length element types only as
@@ -103,6 +104,7 @@ extern int64 inn_row_bigint(uint64 row, int column);
 extern InnUlid inn_row_ulid(uint64 row, int column);
 extern pg_uuid_t inn_row_uuid(uint64 row, int column);
 extern TimestampTz inn_row_time(uint64 row, int column, TimestampTz if_null);
+extern int64 inn_row_span(uint64 row, int column); /* of inn_arg_span(), in microseconds */
 extern char *inn_row_text(uint64 row, int column); /* palloc'ed; NULL for null */
 
 /*

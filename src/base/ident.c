@@ -55,3 +55,19 @@ inn_idempotency_key(const char *event_id, pg_uuid_t *out)
 	pg_cryptohash_free(ctx);
 	memcpy(out->data, hash, UUID_LEN);
 }
+
+void
+inn_uuid_format(const pg_uuid_t *uuid, char buf[INN_UUID_TEXT_SIZE])
+{
+	static const char digits[] = "0123456789abcdef";
+	char *out = buf;
+
+	for (int i = 0; i < UUID_LEN; i++)
+	{
+		if (i == 4 || i == 6 || i == 8 || i == 10)
+			*out++ = '-';
+		*out++ = digits[uuid->data[i] >> 4];
+		*out++ = digits[uuid->data[i] & 0x0f];
+	}
+	*out = '\0';
+}

@@ -33,6 +33,7 @@
 #include "cel/cel.h"
 #include "ingest/accept.h"
 #include "ingest/register.h"
+#include "ingest/settle.h"
 #include "relay/relay.h"
 #include "run/lifecycle.h"
 #include "schedule/admit.h"
@@ -185,10 +186,13 @@ change_function(FunctionCallInfo fcinfo, bool (*change)(const char *slug))
 Datum
 inngest_cancel_run(PG_FUNCTION_ARGS)
 {
+	InnChanges changes;
 	bool was_cancelled;
 
 	inn_sql_begin();
-	was_cancelled = inn_run_cancel(PG_GETARG_INN_ULID_P(0));
+	inn_changes_init(&changes);
+	was_cancelled = inn_run_cancel(&changes, PG_GETARG_INN_ULID_P(0));
+	inn_settle(&changes);
 	inn_sql_end();
 	PG_RETURN_BOOL(was_cancelled);
 }
@@ -270,9 +274,14 @@ inngest_extend_lease(PG_FUNCTION_ARGS)
 Datum
 inngest_complete_run(PG_FUNCTION_ARGS)
 {
+	InnChanges changes;
+
 	require_args(fcinfo, 2);
 	inn_sql_begin();
-	inn_run_complete(PG_GETARG_INN_ULID_P(0), PG_GETARG_INN_ULID_P(1), jsonb_arg(fcinfo, 2));
+	inn_changes_init(&changes);
+	inn_run_complete(&changes, PG_GETARG_INN_ULID_P(0), PG_GETARG_INN_ULID_P(1),
+					 jsonb_arg(fcinfo, 2));
+	inn_settle(&changes);
 	inn_sql_end();
 	PG_RETURN_VOID();
 }
@@ -281,12 +290,15 @@ inngest_complete_run(PG_FUNCTION_ARGS)
 Datum
 inngest_fail_run(PG_FUNCTION_ARGS)
 {
+	InnChanges changes;
 	TimestampTz retry_at;
 
 	require_args(fcinfo, 2);
 	inn_sql_begin();
-	retry_at = inn_run_fail(PG_GETARG_INN_ULID_P(0), PG_GETARG_INN_ULID_P(1), jsonb_arg(fcinfo, 2),
-							PG_ARGISNULL(3) || PG_GETARG_BOOL(3));
+	inn_changes_init(&changes);
+	retry_at = inn_run_fail(&changes, PG_GETARG_INN_ULID_P(0), PG_GETARG_INN_ULID_P(1),
+							jsonb_arg(fcinfo, 2), PG_ARGISNULL(3) || PG_GETARG_BOOL(3));
+	inn_settle(&changes);
 	inn_sql_end();
 	if (retry_at == INN_NEVER)
 		PG_RETURN_NULL();
@@ -435,7 +447,7 @@ functions_from_array(ArrayType *slugs, InnFunction **functions)
 			ereport(ERROR,
 					errcode(ERRCODE_INN_FUNCTION_NOT_FOUND),
 					errmsg("function \"%s\" does not exist", slug));
-		if (!function->is_pull)
+		if (function->runtime != INN_RUNTIME_PULL)
 			ereport(ERROR,
 					errcode(ERRCODE_INN_PARAMETER_INVALID),
 					errmsg("function \"%s\" is not of the pull runtime", slug));

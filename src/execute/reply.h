@@ -21,7 +21,7 @@ typedef enum InnOutcomeKind
 {
 	INN_OUTCOME_OPS,	/* 206: ops, perhaps none */
 	INN_OUTCOME_RESULT, /* the function returned */
-	INN_OUTCOME_ERROR	/* the call failed: the function threw, or it was not the SDK that answered, or nobody */
+	INN_OUTCOME_ERROR /* the call failed: the function threw, or it was not the SDK that answered, or nobody */
 } InnOutcomeKind;
 
 typedef struct InnOutcomeOfCall
@@ -29,12 +29,12 @@ typedef struct InnOutcomeOfCall
 	InnOutcomeKind kind;
 	InnOp *ops;
 	int nops;
-	Jsonb *result;		 /* RESULT: what it returned, JSON null if nothing */
-	Jsonb *error;		 /* ERROR: {"error", "name", "message", "stack"?, "cause"?}, as it is recorded */
-	bool is_fatal;		 /* ERROR: ends the run at once, whatever attempts are left (overflow) */
-	bool no_retry;		 /* x-inngest-no-retry: true */
+	Jsonb *result; /* RESULT: what it returned, JSON null if nothing */
+	Jsonb *error;  /* ERROR: {"error", "name", "message", "stack"?, "cause"?}, as it is recorded */
+	bool is_fatal; /* ERROR: ends the run at once, whatever attempts are left (overflow) */
+	bool no_retry; /* x-inngest-no-retry: true */
 	TimestampTz retry_at; /* of Retry-After, clamped; INN_NEVER: by the backoff table */
-	int request_version; /* x-inngest-req-version; -1 if absent */
+	int request_version;  /* x-inngest-req-version; -1 if absent */
 } InnOutcomeOfCall;
 
 /*

@@ -25,16 +25,16 @@
 typedef struct InnMemo
 {
 	const char *step_id;
-	const char *json;  /* canonical */
-	size_t size;	   /* of json */
+	const char *json; /* canonical */
+	size_t size;	  /* of json */
 } InnMemo;
 
 /* Everything that a call says. */
 typedef struct InnRequestSubject
 {
-	const char *url;	   /* of the function, as registered */
-	const char *step_id;   /* of the one registered step, in most cases "step" */
-	const char *target;	   /* the planned step that is asked for; NULL: discovery */
+	const char *url;	 /* of the function, as registered */
+	const char *step_id; /* of the one registered step, in most cases "step" */
+	const char *target;	 /* the planned step that is asked for; NULL: discovery */
 	pg_uuid_t function_id;
 	InnUlid run_id;
 	int64 job_id;
@@ -42,18 +42,18 @@ typedef struct InnRequestSubject
 	int generation;
 	int attempt;
 	int max_attempts;
-	int request_version;   /* -1 before the first reply */
-	bool is_planning;	   /* ctx.disable_immediate_execution */
-	bool always_inline;	   /* the SDK does not know use_api (Go): send everything, whatever its size */
-	const char **events;   /* canonical event maps; the first is `event` */
+	int request_version; /* -1 before the first reply */
+	bool is_planning;	 /* ctx.disable_immediate_execution */
+	bool always_inline; /* the SDK does not know use_api (Go): send everything, whatever its size */
+	const char **events; /* canonical event maps; the first is `event` */
 	int nevents;
-	const InnMemo *stack;  /* in the order of completion */
+	const InnMemo *stack; /* in the order of completion */
 	int nstack;
-	int current;		   /* ctx.stack.current */
-	const char *input_id;  /* a step whose input is overridden (protocol.md 8.10); NULL: none */
-	const char *input;	   /* canonical array */
+	int current;			 /* ctx.stack.current */
+	const char *input_id;	 /* a step whose input is overridden (protocol.md 8.10); NULL: none */
+	const char *input;		 /* canonical array */
 	const char *signing_key; /* NULL: unsigned */
-	int64 now_s;		   /* of the signature, seconds since 1970 */
+	int64 now_s;			 /* of the signature, seconds since 1970 */
 } InnRequestSubject;
 
 /* Most headers of a call. */

@@ -13,6 +13,11 @@
 
 #include "utils/uuid.h"
 
+/* Length of a SHA-256. */
+#define INN_SHA256_BYTES 32
+
+extern void inn_sha256(const void *bytes, size_t size, uint8 *out);
+
 /* Version 5 UUID in the OID namespace over prefix (may be NULL) followed by name. */
 extern void inn_uuid_v5(const char *prefix, const char *name, pg_uuid_t *out);
 

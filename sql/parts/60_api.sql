@@ -138,3 +138,8 @@ RETURNS TABLE (problem text, "position" integer, message text)
 LANGUAGE C STABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'inngest_cel_check';
 COMMENT ON FUNCTION inngest.cel_check IS 'what is wrong with an expression, a row each; roots are the names it may use, restrictive forbids what cancelOn does not allow';
+
+CREATE FUNCTION inngest.canonical_json(value jsonb) RETURNS text
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'inngest_canonical_json';
+COMMENT ON FUNCTION inngest.canonical_json IS 'the one text of a value that RFC 8785 defines, which is what requests to apps are signed over';

@@ -33,13 +33,14 @@ TO inngest_sender;
 
 GRANT EXECUTE ON FUNCTION
 	inngest.cel_eval(text, jsonb, text), inngest.cron_next(text, timestamptz),
-	inngest.cel_check(text, text[], boolean)
+	inngest.cel_check(text, text[], boolean), inngest.canonical_json(jsonb)
 TO inngest_sender, inngest_reader;
 
 GRANT SELECT ON
-	inngest.environments, inngest.apps, inngest.functions, inngest.triggers, inngest.trigger_keys, inngest.trigger_faults, inngest.schedules, inngest.events, inngest.function_runs, inngest.attempts,
+	inngest.environments, inngest.apps, inngest.functions, inngest.triggers, inngest.function_cancels, inngest.trigger_keys, inngest.trigger_faults, inngest.schedules, inngest.events, inngest.function_runs, inngest.attempts, inngest.steps,
+	inngest.jobs, inngest.pauses, inngest.deliveries,
 	inngest.idempotency_keys, inngest.queue, inngest.leases, inngest.redis_outbox,
-	inngest.runs, inngest.queue_depth, inngest.partitions, inngest.trigger_errors
+	inngest.runs, inngest.run_steps, inngest.queue_depth, inngest.partitions, inngest.trigger_errors
 TO inngest_reader;
 GRANT EXECUTE ON FUNCTION
 	inngest.version(), inngest.library_version(), inngest.counters(), inngest.redis_status(), inngest.run_status(inngest.run_outcome, timestamptz),

@@ -26,10 +26,12 @@
 #include "utils/numeric.h"
 
 #include "base/json.h"
+#include "base/number.h"
 
 static Jsonb *parse(const char *text, size_t len);
 static bool is_fault_of_text(int sqlerrcode);
 static char *describe_fault(const ErrorData *fault);
+static void document_value(Jsonb *json, JsonbValue *value);
 static bool equal_ci(const JsonbValue *key, const char *name, int len);
 
 bool
@@ -162,8 +164,11 @@ inn_json_numbers_fit(Jsonb *json)
 	while ((token = JsonbIteratorNext(&it, &value, false)) != WJB_DONE)
 	{
 		Datum number;
+		int64 ignored;
 
 		if ((token != WJB_ELEM && token != WJB_VALUE) || value.type != jbvNumeric)
+			continue;
+		if (inn_number_to_int(value.val.numeric, &ignored))
 			continue;
 		if (limit == (Datum) 0)
 		{
@@ -222,24 +227,7 @@ equal_ci(const JsonbValue *key, const char *name, int len)
 bool
 inn_json_is_integer(const JsonbValue *value, int64 *out)
 {
-	char *digits;
-	char *end;
-	long long number;
-	bool is_integer;
-
-	if (value->type != jbvNumeric)
-		return false;
-
-	/* without an exponent and without zeros behind the point; the conversions to int8 round */
-	digits = numeric_normalize(value->val.numeric);
-	errno = 0;
-	number = strtoll(digits, &end, 10);
-	is_integer = errno == 0 && end != digits && *end == '\0';
-	pfree(digits);
-
-	if (is_integer)
-		*out = number;
-	return is_integer;
+	return value->type == jbvNumeric && inn_number_to_int(value->val.numeric, out);
 }
 
 char *
@@ -259,4 +247,80 @@ void
 inn_json_append_string(StringInfo buf, const char *s)
 {
 	escape_json(buf, s);
+}
+
+void
+inn_json_put_key(JsonbParseState **state, const char *key)
+{
+	JsonbValue name = {
+		.type = jbvString,
+		.val.string = {.len = (int) strlen(key), .val = unconstify(char *, key)},
+	};
+
+	(void) pushJsonbValue(state, WJB_KEY, &name);
+}
+
+void
+inn_json_put_text(JsonbParseState **state, const char *key, const char *text)
+{
+	JsonbValue value = {.type = jbvString};
+
+	if (text == NULL)
+		return;
+	value.val.string.len = (int) strlen(text);
+	value.val.string.val = unconstify(char *, text);
+	inn_json_put_value(state, key, &value);
+}
+
+void
+inn_json_put_integer(JsonbParseState **state, const char *key, int64 value)
+{
+	JsonbValue number = {.type = jbvNumeric, .val.numeric = int64_to_numeric(value)};
+
+	inn_json_put_value(state, key, &number);
+}
+
+void
+inn_json_put_value(JsonbParseState **state, const char *key, JsonbValue *value)
+{
+	inn_json_put_key(state, key);
+	(void) pushJsonbValue(state, WJB_VALUE, value);
+}
+
+void
+inn_json_put(JsonbParseState **state, const char *key, Jsonb *json)
+{
+	JsonbValue value;
+
+	if (json == NULL)
+		return;
+	document_value(json, &value);
+	inn_json_put_value(state, key, &value);
+}
+
+void
+inn_json_put_element(JsonbParseState **state, Jsonb *json)
+{
+	JsonbValue value;
+
+	document_value(json, &value);
+	(void) pushJsonbValue(state, WJB_ELEM, &value);
+}
+
+/* A scalar document is an array inside, and must not become one. */
+static void
+document_value(Jsonb *json, JsonbValue *value)
+{
+	if (!JB_ROOT_IS_SCALAR(json) || !JsonbExtractScalar(&json->root, value))
+		JsonbToJsonbValue(json, value);
+}
+
+Jsonb *
+inn_json_from_text(const char *text)
+{
+	JsonbValue value = {.type = jbvString};
+
+	value.val.string.len = (int) strlen(text);
+	value.val.string.val = unconstify(char *, text);
+	return JsonbValueToJsonb(&value);
 }

@@ -62,6 +62,22 @@ extern bool inn_json_numbers_fit(Jsonb *json);
 /* Any value as a document of its own, palloc'ed. */
 extern Jsonb *inn_json_to_jsonb(const JsonbValue *value);
 
+/*
+ * Putting an object together with pushJsonbValue(): members between WJB_BEGIN_OBJECT and WJB_END_OBJECT.  Nothing is put for
+ * a NULL document or text.
+ */
+extern void inn_json_put_key(JsonbParseState **state, const char *key);
+extern void inn_json_put_text(JsonbParseState **state, const char *key, const char *text);
+extern void inn_json_put_integer(JsonbParseState **state, const char *key, int64 value);
+extern void inn_json_put_value(JsonbParseState **state, const char *key, JsonbValue *value);
+extern void inn_json_put(JsonbParseState **state, const char *key, Jsonb *json);
+
+/* A document as an element of the array that is being put together. */
+extern void inn_json_put_element(JsonbParseState **state, Jsonb *json);
+
+/* A string that is a document of its own. */
+extern Jsonb *inn_json_from_text(const char *text);
+
 /* Append a text as a JSON string: quoted and escaped. */
 extern void inn_json_append_string(StringInfo buf, const char *s);
 

@@ -625,7 +625,7 @@ eval_minus(CelContext *cx, const CelNode *node)
 		case CEL_DOUBLE:
 			return cel_double(-value.u.d);
 		case CEL_NUMBER:
-			return cel_double(-cel_number_to_double(value.u.number));
+			return cel_double(-inn_number_to_double(value.u.number));
 		case CEL_MISSING:
 		case CEL_ERROR:
 			if (cx->is_strict || cx->has_exceeded || cel_is_nothing(value))

@@ -18,6 +18,7 @@
 #ifndef INN_JUDGE_H
 #define INN_JUDGE_H
 
+#include "datatype/timestamp.h"
 #include "utils/jsonb.h"
 
 #include "cel/cel.h"
@@ -122,6 +123,11 @@ extern char *inn_place_text(const InnPlace *place, const InnField *field);
 extern char *inn_place_expression(const InnPlace *place, const InnField *field);
 extern bool inn_place_integer(const InnPlace *place, const InnField *field, int64 *out);
 extern const char *inn_place_choice(const InnPlace *place, const InnField *field);
+extern bool inn_place_duration(const InnPlace *place, const InnField *field, int64 *usec);
+
+/* The same for DEADLINE: either *usec is set, or it is 0 and *when is set. */
+extern bool inn_place_deadline(const InnPlace *place, const InnField *field, int64 *usec,
+							   TimestampTz *when);
 
 /* Judge fields of any type, when their values are of no interest. */
 extern void inn_place_judge(const InnPlace *place, const InnField *fields, int nfields);

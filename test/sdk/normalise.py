@@ -5,6 +5,7 @@
     normalise.py ours JOURNAL PLAN            print the same of a journal of recorder.py; PLAN is JSON:
                                               {"features": {name: [ids of the events that it sent]},
                                                "runs": {run id: {"status", "output"}}}
+    normalise.py brief JOURNAL PLAN           print a line a run: function, status, output | step/attempt answer, ...
     normalise.py diff EXPECTED OURS FEATURE   print how they differ, nothing if they do not
 
 A feature's form:
@@ -340,15 +341,18 @@ def write_expected(captures, folder):
             name = recording["feature"]
             if name in LEFT_OUT:
                 continue
-            own = lambda exchange: exchange["request"] == "POST /e/test"
-            roots = [identity for exchange in recording["exchanges"] if own(exchange)
+            roots = [identity for exchange in recording["exchanges"] if is_by_test(exchange)
                      for identity in own_ids(exchange)]
             ends = {run["run_id"]: run for run in recording["runs"]}
-            forms[name] = override(name, Feature(name, recording["exchanges"], own, roots, ends).form())
+            forms[name] = override(name, Feature(name, recording["exchanges"], is_by_test, roots, ends).form())
             if name in CUT_SHORT:
                 forms[name]["is_cut_short"] = True
         with open(os.path.join(folder, f"ts-{prefix}.json"), "w", encoding="utf-8") as target:
             target.write(compact(forms))
+
+
+def is_by_test(exchange):
+    return exchange["request"] == "POST /e/test"
 
 
 def own_ids(exchange):
@@ -357,18 +361,45 @@ def own_ids(exchange):
     return [event.get("id") or identity for event, identity in zip(events, exchange["reply"]["ids"])]
 
 
-def ours(journal, plan):
+def features(journal, plan):
     with open(journal, encoding="utf-8") as source:
         exchanges = [json.loads(line) for line in source]
     with open(plan, encoding="utf-8") as source:
         plan = json.load(source)
-    forms = {}
+    found = {}
     for name, ids in plan["features"].items():
-        own = lambda exchange: (exchange["request"].startswith("POST /e/") and isinstance(exchange["reply"], dict)
-                                and bool(set(exchange["reply"].get("ids") or []) & set(ids)))
+        own = own_events(set(ids))
         roots = [identity for exchange in exchanges if own(exchange) for identity in own_ids(exchange)]
-        forms[name] = Feature(name, exchanges, own, roots, plan["runs"]).form()
-    return forms
+        found[name] = Feature(name, exchanges, own, roots, plan["runs"])
+    return found
+
+
+def own_events(ids):
+    return lambda exchange: (exchange["request"].startswith("POST /e/") and isinstance(exchange["reply"], dict)
+                             and bool(set(exchange["reply"].get("ids") or []) & ids))
+
+
+def ours(journal, plan):
+    return {name: feature.form() for name, feature in features(journal, plan).items()}
+
+
+def brief(journal, plan):
+    return {name: sorted(brief_run(feature, run, calls) for run, calls in feature.runs.items())
+            for name, feature in features(journal, plan).items()}
+
+
+def brief_run(feature, run, calls):
+    end = feature.ends.get(run, {})
+    told = [feature.call(exchange, {}) for exchange in calls]
+    if any("StepPlanned" in json.dumps(call["answer"]) for call in told):
+        told.sort(key=lambda call: (len(call["stack"]), call["step"]))      # parallel: in any order
+    output = json.dumps(feature.steady.value(end.get("output")), sort_keys=True, ensure_ascii=False)
+    text = ", ".join(f"{call['step']}/{call['attempt']} {brief_answer(call['answer'])}" for call in told)
+    return f"{function_of(calls[0])} {end.get('status')} {output} | {text}"
+
+
+def brief_answer(answer):
+    return "+".join(op["op"] for op in answer["ops"]) if answer.get("ops") else str(answer["status"])
 
 
 def diff(expected, got):
@@ -400,6 +431,8 @@ def main():
         write_expected(*arguments)
     elif command == "ours":
         json.dump(ours(*arguments), sys.stdout)
+    elif command == "brief":
+        json.dump(brief(*arguments), sys.stdout, indent=1)
     elif command == "diff":
         forms = []
         for path in arguments[:2]:

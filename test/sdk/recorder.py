@@ -9,6 +9,7 @@ knows one AI model).  Each exchange is a line of the journal once it is over:
     {"n", "at_ms", "dir": "server->sdk" | "sdk->server" | "fake", "request": "POST /path?query",
      "headers", "body", "status", "reply_headers", "reply"}
 
+FILE.index has a short line for each: n, dir, request and status, parted by tabs.
 n counts requests as they arrive.  Bodies are JSON where they are JSON, text else.  The Host header is
 handed on as it was, so an app that registers itself by the Host it was asked for names the recorder.
 It ends with its standard input.
@@ -30,6 +31,7 @@ HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "te", "upgrade", 
 class Journal:
     def __init__(self, path):
         self.file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        self.index = os.open(path + ".index", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         self.numbers = itertools.count(1)
         self.start = time.time()
 
@@ -40,6 +42,7 @@ class Journal:
     def end(self, exchange, status, headers, reply):
         exchange.update(status=status, reply_headers=headers, reply=parsed(reply))
         os.write(self.file, (json.dumps(exchange) + "\n").encode())
+        os.write(self.index, f"{exchange['n']}\t{exchange['dir']}\t{exchange['request']}\t{status}\n".encode())
 
 
 def parsed(data):

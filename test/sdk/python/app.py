@@ -16,11 +16,10 @@ import inngest.fast_api
 import uvicorn
 from inngest.experimental import ai
 
-IS_PRODUCTION = not os.environ.get("INNGEST_DEV")
 FAKE = os.environ.get("FAKE", "")
 SECOND = datetime.timedelta(seconds=1)
 
-client = inngest.Inngest(app_id="peer-python", app_version="v-1.2.3", is_production=IS_PRODUCTION)
+client = inngest.Inngest(app_id="peer-python", app_version="v-1.2.3")
 functions = []
 
 
@@ -314,7 +313,7 @@ async def trig_wild(ctx):
 app = fastapi.FastAPI()
 inngest.fast_api.serve(app, client, functions)
 
-stream = inngest.Inngest(app_id="peer-python-stream", is_production=IS_PRODUCTION)
+stream = inngest.Inngest(app_id="peer-python-stream")
 
 
 @stream.create_function(fn_id="st", trigger=inngest.TriggerEvent(event="pyst/one"))
@@ -336,7 +335,7 @@ CONTROLS = {
     "idem": {"idempotency": "event.data.k"},
 }
 for name, control in CONTROLS.items():
-    flow = inngest.Inngest(app_id=f"flow-python-{name}", is_production=IS_PRODUCTION)
+    flow = inngest.Inngest(app_id=f"flow-python-{name}")
 
     async def controlled(ctx):
         return [event.data["n"] for event in ctx.events]

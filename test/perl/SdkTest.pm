@@ -7,7 +7,8 @@
 #	$sdk->play('ts-cp.json', 'peer-app');                   # every feature that was recorded: a test each
 #	$sdk->play_brief('python.json', 'peer-python', 'py');   # features of expected/scripts.json
 #
-# mode: dev, or cloud (keys made in SQL, calls signed).  $sdk->inn is the InngestTest, $sdk->fake the URL
+# Options: inn (an InngestTest that is there already), conf (for a new one), app (the file to run
+# instead of the test app), mode: dev, or cloud (keys made in SQL, calls signed).  $sdk->inn is the InngestTest, $sdk->fake the URL
 # of a service that steps can call.  See ../sdk/recorder.py and ../sdk/normalise.py.
 package SdkTest;
 
@@ -40,13 +41,14 @@ sub new
 		app_port => PostgreSQL::Test::Cluster::get_free_port(),
 	}, $class;
 
-	$self->{inn} = InngestTest->new("${language}_$mode", conf => conf($mode) . ($option{conf} // ''));
+	$self->{inn} = $option{inn} // InngestTest->new("${language}_$mode", conf => conf($mode) . ($option{conf} // ''));
 	if ($mode eq 'cloud')
 	{
 		$self->{event_key} = $self->{inn}->sql("SELECT inngest.create_event_key('test')");
 		$self->{signing_key} = $self->{inn}->sql('SELECT inngest.create_signing_key()');
 	}
 	$self->_start_recorder;
+	$command[-1] = $option{app} if $option{app};
 	$self->_start_app(@command);
 	return $self;
 }
@@ -62,18 +64,26 @@ sub conf
 sub command_of
 {
 	my ($language) = @_;
+	my $why = missing($language);
 
-	plan skip_all => 'the SDKs are not installed (test/run does it)' unless $ENV{INN_SDK_COMMANDS};
-	open(my $file, '<', $ENV{INN_SDK_COMMANDS}) or die "$ENV{INN_SDK_COMMANDS}: $!";
-	while (my $line = <$file>)
-	{
-		chomp $line;
-		my ($name, $command, $why) = split /\t/, $line;
-		next if $name ne $language;
-		plan skip_all => $why if $command eq 'skip';
-		return split / /, $command;
-	}
-	plan skip_all => "there is no app \"$language\"";
+	plan skip_all => $why if $why;
+	return split / /, commands()->{$language}[0];
+}
+
+# Why a language cannot be tested; '' if it can.
+sub missing
+{
+	my ($language) = @_;
+	my ($command, $why) = @{ commands()->{$language} // [ 'skip', 'the SDKs are not installed (test/run does it)' ] };
+
+	return $command eq 'skip' ? $why : '';
+}
+
+# What test/sdk/prepare printed: language => [ command ] or [ skip, why ].
+sub commands
+{
+	open(my $file, '<', $ENV{INN_SDK_COMMANDS} // '/dev/null') or return {};
+	return { map { chomp; my ($name, @rest) = split /\t/; $name => \@rest } <$file> };
 }
 
 sub inn { return $_[0]{inn} }

@@ -26,6 +26,7 @@
 #define MINUTES_PER_DAY (24 * 60)
 
 char *inn_database = NULL;
+int inn_mode = INN_MODE_DEV;
 char *inn_http_address = NULL;
 int inn_http_port = 8288;
 int inn_http_workers = 1;
@@ -45,6 +46,12 @@ int inn_retry_interval_ms = 0;
 int inn_expression_cache_kb = 65536;
 
 static char *redis_url_for_server;
+
+static const struct config_enum_entry mode_names[] = {
+	{"dev", INN_MODE_DEV, false},
+	{"cloud", INN_MODE_CLOUD, false},
+	{NULL, 0, false},
+};
 
 static void define_workers(void);
 static void define_http(void);
@@ -88,9 +95,13 @@ define_workers(void)
 static void
 define_http(void)
 {
+	DefineCustomEnumVariable("inngest.mode",
+							 "dev: no keys are asked for; cloud: requests need keys, calls are signed.",
+							 NULL, &inn_mode, INN_MODE_DEV, mode_names,
+							 PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("inngest.http_address",
 							   "Address on which the HTTP workers listen.",
-							   "Only loopback addresses, as there is no authentication.",
+							   "Beyond loopback only in cloud mode and with keys.",
 							   &inn_http_address, "127.0.0.1",
 							   PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("inngest.http_port",

@@ -14,6 +14,15 @@
 /* Where the workers work. */
 extern char *inn_database;
 
+/* Whom the server trusts: in dev everybody who can reach it, in cloud who has a key (store/keys.h). */
+typedef enum InnMode
+{
+	INN_MODE_DEV,
+	INN_MODE_CLOUD
+} InnMode;
+
+extern int inn_mode;
+
 /* HTTP */
 extern char *inn_http_address;
 extern int inn_http_port;

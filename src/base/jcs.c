@@ -283,29 +283,36 @@ append_entry(StringInfo buf, const JsonbContainer *container, uint32 index, uint
 	}
 }
 
-/*
- * By UTF-16 code units.  This is the order of UTF-8 but for one thing: what needs two units sorts with the first of
- * them, D800 to DBFF, so before U+E000 to U+FFFF, whose first byte is EE or EF.
- */
 static int
 compare_members(const void *a, const void *b)
 {
 	const Member *left = a;
 	const Member *right = b;
-	int common = Min(left->key_len, right->key_len);
+
+	return inn_jcs_compare_keys(left->key, left->key_len, right->key, right->key_len);
+}
+
+/*
+ * By UTF-16 code units.  This is the order of UTF-8 but for one thing: what needs two units sorts with the first of
+ * them, D800 to DBFF, so before U+E000 to U+FFFF, whose first byte is EE or EF.
+ */
+int
+inn_jcs_compare_keys(const char *a, int a_len, const char *b, int b_len)
+{
+	int common = Min(a_len, b_len);
 
 	for (int i = 0; i < common; i++)
 	{
-		unsigned char l = (unsigned char) left->key[i];
-		unsigned char r = (unsigned char) right->key[i];
+		unsigned char x = (unsigned char) a[i];
+		unsigned char y = (unsigned char) b[i];
 
-		if (l == r)
+		if (x == y)
 			continue;
-		if (l >= 0xEE && r >= 0xEE && (l >= 0xF0) != (r >= 0xF0))
-			return l >= 0xF0 ? -1 : 1;
-		return l < r ? -1 : 1;
+		if (x >= 0xEE && y >= 0xEE && (x >= 0xF0) != (y >= 0xF0))
+			return x >= 0xF0 ? -1 : 1;
+		return x < y ? -1 : 1;
 	}
-	return left->key_len - right->key_len;
+	return a_len - b_len;
 }
 
 /* ---- scalars ---- */

@@ -44,6 +44,9 @@ extern const char *inn_jcs_sentence(InnJcsFault fault);
 /* Append a text in the database's encoding as a string. */
 extern InnJcsFault inn_jcs_append_string(StringInfo buf, const char *text, int len);
 
+/* The order of keys, which must be UTF-8: less than, equal to or greater than zero. */
+extern int inn_jcs_compare_keys(const char *a, int a_len, const char *b, int b_len);
+
 /*
  * Does the canonical text of a value have at most so many bytes?  Cheap for values that are small by far: they are
  * not looked into.  False, too, if a value that is looked into has no canonical text.

@@ -157,6 +157,9 @@ typedef struct InnDefinition
  */
 extern InnPut inn_functions_put(const InnDefinition *definition, pg_uuid_t *id);
 
+/* Archive all functions of an app but those that are kept; returns how many. */
+extern int inn_functions_archive_others(const pg_uuid_t *app_id, const pg_uuid_t *kept, int nkept);
+
 /* These return false if there is no such function (archived ones do not count). */
 extern bool inn_functions_archive(const char *slug);
 extern bool inn_functions_pause(const char *slug);

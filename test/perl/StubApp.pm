@@ -59,7 +59,8 @@
 #	n, at, method, url, path, query {}, headers {} (lower case), body (decoded) or text (no JSON),
 #	is_canonical (the body is RFC 8785), signature (good, missing, malformed, old, wrong; keyed apps only),
 #	function (slug), step, attempt, rule; and when it is over:
-#	end { state => answered, gone (caller hung up) or failed (a fault of the stub: trace), status, json, ops }
+#	end { state => answered, gone (caller hung up), killed (by stop), failed (a fault of the stub: trace),
+#	      status, json, ops }
 # They survive stop('KILL') and start(), and so does how far each rule has come.
 package StubApp;
 
@@ -176,6 +177,8 @@ sub stop
 	kill('CONT', $pid);
 	local $?;
 	waitpid($pid, 0);
+	$self->_read_journal;
+	$_->{end} //= { state => 'killed' } for @{ $self->{requests} };
 	return;
 }
 

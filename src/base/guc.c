@@ -34,6 +34,10 @@ int inn_api_workers = 2;
 int inn_http_max_connections = 1024;
 int inn_http_timeout_ms = 30 * 1000;
 int inn_statement_timeout_ms = 10 * 1000;
+int inn_executors = 1;
+int inn_max_calls = 1000;
+int inn_max_calls_per_app = 500;
+bool inn_allow_private_requests = false;
 int inn_max_event_bytes = 512 * 1024;
 int inn_max_events_per_request = 5000;
 int inn_max_request_bytes = 16 * 1024 * 1024;
@@ -55,6 +59,7 @@ static const struct config_enum_entry mode_names[] = {
 
 static void define_workers(void);
 static void define_http(void);
+static void define_calls(void);
 static void define_limits(void);
 static void define_redis(void);
 static void define_lifetimes(void);
@@ -68,6 +73,7 @@ inn_guc_init(void)
 {
 	define_workers();
 	define_http();
+	define_calls();
 	define_limits();
 	define_redis();
 	define_lifetimes();
@@ -122,6 +128,29 @@ define_http(void)
 							"Time that the database may take for one API request.",
 							NULL, &inn_statement_timeout_ms, 10 * 1000, 1, INT_MAX,
 							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+}
+
+static void
+define_calls(void)
+{
+	DefineCustomIntVariable("inngest.executors",
+							"Number of workers that call apps.",
+							NULL, &inn_executors, 1, 1, INN_MAX_WORKERS_PER_ROLE,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("inngest.max_calls",
+							"Most calls of apps that one executor makes at a time.",
+							"A few calls of each app are made beyond it, so that no app waits for another.",
+							&inn_max_calls, 1000, 1, 8192,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("inngest.max_calls_per_app",
+							"Most calls of one app that one executor makes at a time.",
+							NULL, &inn_max_calls_per_app, 500, 1, 8192,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("inngest.allow_private_requests",
+							 "Let requests that functions have made (step.fetch, step.ai.infer) reach private addresses.",
+							 "Loopback, link-local and private networks; who writes functions can then reach whatever this server can.",
+							 &inn_allow_private_requests, false,
+							 PGC_SIGHUP, 0, NULL, NULL, NULL);
 }
 
 static void

@@ -5,7 +5,7 @@
  *
  * The parser is jsonb's input function, so that what is refused here and what
  * is refused in SQL are the same.  It reports bad text by raising an error,
- * which inn_json_parse() turns into a value without a subtransaction.  That is
+ * which parse() turns into a value without a subtransaction.  That is
  * sound because the input function only computes: it reads no table, takes no
  * lock and holds no buffer or file, so after the jump there is nothing but
  * memory to give back.  A conversion from UTF-8, where one is needed, has
@@ -28,7 +28,8 @@
 #include "base/json.h"
 #include "base/number.h"
 
-static Jsonb *parse(const char *text, size_t len);
+static int parse(PGFunction input, const char *text, size_t len, Datum *out, char **error);
+static Datum call_input(PGFunction input, const char *text, size_t len);
 static bool is_fault_of_text(int sqlerrcode);
 static char *describe_fault(const ErrorData *fault);
 static void document_value(Jsonb *json, JsonbValue *value);
@@ -37,7 +38,15 @@ static bool equal_ci(const JsonbValue *key, const char *name, int len);
 bool
 inn_json_parse(const char *text, size_t len, Jsonb **out, char **error)
 {
-	MemoryContext context = CurrentMemoryContext;
+	return inn_json_read(text, len, out, error) == INN_JSON_GOOD;
+}
+
+InnJsonFault
+inn_json_read(const char *text, size_t len, Jsonb **out, char **error)
+{
+	Datum result;
+	char *ignored;
+	int sqlerrcode;
 
 	*out = NULL;
 	*error = NULL;
@@ -45,25 +54,53 @@ inn_json_parse(const char *text, size_t len, Jsonb **out, char **error)
 	if (len >= MaxAllocSize)
 	{
 		*error = pstrdup("The text is too long.");
-		return false;
+		return INN_JSON_TOO_LONG;
 	}
 
 	/* finds an embedded NUL too, which would end the text for the parser */
 	if (!pg_verify_mbstr(PG_UTF8, text, (int) len, true))
 	{
 		*error = pstrdup("The text is not valid UTF-8.");
-		return false;
+		return INN_JSON_NOT_UTF8;
 	}
+
+	sqlerrcode = parse(jsonb_in, text, len, &result, error);
+	if (sqlerrcode != 0)
+	{
+		/* json keeps escapes as they are, so what it takes is JSON */
+		if (sqlerrcode == ERRCODE_INVALID_TEXT_REPRESENTATION &&
+			parse(json_in, text, len, &result, &ignored) != 0)
+			return INN_JSON_SYNTAX;
+		return INN_JSON_UNSTORABLE;
+	}
+	if (!inn_json_numbers_fit(DatumGetJsonbP(result)))
+	{
+		*error = psprintf(
+			"A number has more than %d digits before or after the point; send it as a string.",
+			INN_JSON_MAX_DIGITS);
+		return INN_JSON_UNSTORABLE;
+	}
+	*out = DatumGetJsonbP(result);
+	return INN_JSON_GOOD;
+}
+
+/* Call an input function: 0, or the SQLSTATE and the sentence of its error. */
+static int
+parse(PGFunction input, const char *text, size_t len, Datum *out, char **error)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile int sqlerrcode = 0;
 
 	PG_TRY();
 	{
-		*out = parse(text, len);
+		*out = call_input(input, text, len);
 	}
 	PG_CATCH();
 	{
 		ErrorData *fault;
 
-		if (!is_fault_of_text(geterrcode()))
+		sqlerrcode = geterrcode();
+		if (!is_fault_of_text(sqlerrcode))
 			PG_RE_THROW();
 
 		MemoryContextSwitchTo(context);
@@ -73,26 +110,21 @@ inn_json_parse(const char *text, size_t len, Jsonb **out, char **error)
 		FreeErrorData(fault);
 	}
 	PG_END_TRY();
-
-	if (*error == NULL && !inn_json_numbers_fit(*out))
-		*error = psprintf(
-			"A number has more than %d digits before or after the point; send it as a string.",
-			INN_JSON_MAX_DIGITS);
-	return *error == NULL;
+	return sqlerrcode;
 }
 
-static Jsonb *
-parse(const char *text, size_t len)
+static Datum
+call_input(PGFunction input, const char *text, size_t len)
 {
 	char *copy = pnstrdup(text, len);
 	char *converted;
-	Jsonb *result;
+	Datum result;
 
 	/* The same pointer if the database speaks UTF-8 or no language at all. */
 	converted = GetDatabaseEncoding() == PG_UTF8 ? copy
 												 : pg_any_to_server(copy, (int) len, PG_UTF8);
 
-	result = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(converted)));
+	result = DirectFunctionCall1(input, CStringGetDatum(converted));
 
 	if (converted != copy)
 		pfree(converted);

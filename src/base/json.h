@@ -20,11 +20,21 @@
 /* a sentence of inn_json_parse() is cut off after so many bytes */
 #define INN_JSON_FAULT_MAX_BYTES 300
 
+/* What is wrong with a text. */
+typedef enum InnJsonFault
+{
+	INN_JSON_GOOD,
+	INN_JSON_SYNTAX,   /* it is no JSON */
+	INN_JSON_NOT_UTF8, /* nor is it text */
+	INN_JSON_UNSTORABLE, /* JSON, but jsonb cannot hold it: \u0000, half a surrogate pair, nesting, long numbers */
+	INN_JSON_TOO_LONG
+} InnJsonFault;
+
 /*
  * Read JSON text: bytes that claim to be UTF-8 and need no closing NUL.
  *
- * True with *out set (*error is NULL), or false with *error set (*out is NULL)
- * to a sentence that says in one line what is wrong; it may quote the text.
+ * INN_JSON_GOOD with *out set (*error is NULL), or what is wrong, with *error set (*out is NULL)
+ * to a sentence that says it in one line; it may quote the text.
  * Bad input never raises an error: not invalid UTF-8, not nesting deeper than
  * max_stack_depth allows, not a number or an escape that jsonb cannot hold.
  * Anything that is not the text's fault, such as lack of memory, is raised.
@@ -34,6 +44,9 @@
  * Interrupts must not be held.  In a database whose encoding is not UTF-8 the
  * text is converted, which needs a transaction.
  */
+extern InnJsonFault inn_json_read(const char *text, size_t len, Jsonb **out, char **error);
+
+/* The same for who does not care what is wrong: true if nothing is. */
 extern bool inn_json_parse(const char *text, size_t len, Jsonb **out, char **error);
 
 /* The value of a key.  False if there is none, or if this is not an object. */

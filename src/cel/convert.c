@@ -23,6 +23,9 @@
 /* and by Go up to so many digits */
 #define GO_PLAIN_DIGITS 6
 
+/* from 1970, where Unix counts from, to 2000, where the server does */
+#define EPOCH_OFFSET_SEC ((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY)
+
 /* longest text that is read as a number */
 #define NUMBER_TEXT_MAX 1024
 
@@ -341,6 +344,17 @@ cel_to_duration(CelContext *cx, const CelNode *node, const CelValue *args, int n
 		cel_duration_parse(value.u.text, value.length, false, &result.u.i))
 		return result;
 	return no_conversion(cx, value, "google.protobuf.Duration");
+}
+
+bool
+inn_cel_date_parse(const char *text, size_t len, TimestampTz *out)
+{
+	CelTime time;
+
+	if (!cel_date_parse(text, len, &time))
+		return false;
+	*out = (time.seconds - EPOCH_OFFSET_SEC) * USECS_PER_SEC + time.nanos / 1000;
+	return true;
 }
 
 /* ---- texts of doubles ---- */

@@ -49,10 +49,18 @@ Jsonb *
 inn_fault_make(const char *name, const char *message)
 {
 	bool is_plain = strcmp(name, DEFAULT_NAME) == 0;
+
+	return inn_fault_make_full(is_plain ? message : psprintf("%s: %s", name, message), name,
+							   message);
+}
+
+Jsonb *
+inn_fault_make_full(const char *error, const char *name, const char *message)
+{
 	Writing writing;
 
 	begin(&writing);
-	put_literal(&writing, "error", is_plain ? message : psprintf("%s: %s", name, message));
+	put_literal(&writing, "error", error);
 	put_literal(&writing, "name", name);
 	put_literal(&writing, "message", message);
 	return end(&writing);

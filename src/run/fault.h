@@ -24,6 +24,7 @@
  * "error" is the message alone.
  */
 extern Jsonb *inn_fault_make(const char *name, const char *message);
+extern Jsonb *inn_fault_make_full(const char *error, const char *name, const char *message);
 
 /*
  * The error of a function: {"error", "name", "message", "stack"?, "cause"?}.

@@ -66,6 +66,8 @@ static InnPlan trigger_paths =
 	 {TEXTARRAYOID},
 	 .is_generic = true};
 
+static InnPlan read_apps = {"SELECT id FROM inngest.apps", 0, {0}};
+
 static InnPlan by_slug = {"SELECT" FUNCTION_COLUMNS " FROM inngest.functions f"
 						  " WHERE f.env_id = " DEFAULT_ENVIRONMENT " AND f.slug = $1",
 						  1,
@@ -272,6 +274,18 @@ row_triggers(uint64 nrows, int *count)
 		};
 	*count = (int) nrows;
 	return triggers;
+}
+
+pg_uuid_t *
+inn_apps_read(int *count)
+{
+	uint64 nrows = inn_plan_run(&read_apps, 0, NULL);
+	pg_uuid_t *ids = palloc(Max(nrows, 1) * sizeof(pg_uuid_t));
+
+	for (uint64 i = 0; i < nrows; i++)
+		ids[i] = inn_row_uuid(i, 1);
+	*count = (int) nrows;
+	return ids;
 }
 
 bool

@@ -92,6 +92,9 @@ typedef struct InnCancel
 /* Those of a function as they are now, in declared order, palloc'ed; costs nothing if there are none. */
 extern InnCancel *inn_functions_cancels(const InnFunction *function, int *count);
 
+/* All apps; palloc'ed, *count is set. */
+extern pg_uuid_t *inn_apps_read(int *count);
+
 typedef enum InnPut
 {
 	INN_PUT_CREATED, /* new, or back from the archive */

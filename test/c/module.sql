@@ -12,3 +12,7 @@ CREATE FUNCTION inngest_test.verify(header text, key text, body bytea, now_s big
 AS 'inngest_test', 'inngest_test_verify';
 CREATE FUNCTION inngest_test.key_hash(key text) RETURNS text LANGUAGE c STRICT AS 'inngest_test', 'inngest_test_key_hash';
 CREATE FUNCTION inngest_test.bearer_matches(header text, key text) RETURNS boolean LANGUAGE c STRICT AS 'inngest_test', 'inngest_test_bearer_matches';
+
+CREATE FUNCTION inngest_test.read_answer(answer jsonb, body bytea, is_targeted boolean DEFAULT false, now timestamptz DEFAULT '2026-11-23 08:14:00Z') RETURNS jsonb
+LANGUAGE c STRICT AS 'inngest_test', 'inngest_test_read_answer';
+CREATE FUNCTION inngest_test.measure_answer(answer jsonb, body bytea, times integer) RETURNS double precision LANGUAGE c STRICT AS 'inngest_test', 'inngest_test_measure_answer';

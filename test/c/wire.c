@@ -15,11 +15,13 @@
 #include "portability/instr_time.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
 #include "utils/uuid.h"
 
 #include "base/jcs.h"
 #include "base/json.h"
 #include "base/sign.h"
+#include "execute/reply.h"
 #include "execute/request.h"
 #include "run/op.h"
 
@@ -27,6 +29,8 @@ PG_FUNCTION_INFO_V1(inngest_test_read_ops);
 PG_FUNCTION_INFO_V1(inngest_test_build_request);
 PG_FUNCTION_INFO_V1(inngest_test_parse_queue_ref);
 PG_FUNCTION_INFO_V1(inngest_test_measure_request);
+PG_FUNCTION_INFO_V1(inngest_test_read_answer);
+PG_FUNCTION_INFO_V1(inngest_test_measure_answer);
 PG_FUNCTION_INFO_V1(inngest_test_sign);
 PG_FUNCTION_INFO_V1(inngest_test_verify);
 PG_FUNCTION_INFO_V1(inngest_test_key_hash);
@@ -196,8 +200,8 @@ read_subject(JsonbContainer *object, InnRequestSubject *subject)
 	JsonbContainer *stack = array_of(object, "stack", &subject->nstack);
 	JsonbValue value;
 	InnMemo *memos = palloc(subject->nstack * sizeof(InnMemo) + 1);
-	pg_uuid_t *function_id =
-		DatumGetUUIDP(DirectFunctionCall1(uuid_in, CStringGetDatum(text_of(object, "function_id"))));
+	pg_uuid_t *function_id = DatumGetUUIDP(
+		DirectFunctionCall1(uuid_in, CStringGetDatum(text_of(object, "function_id"))));
 
 	subject->url = text_of(object, "url");
 	subject->step_id = text_of(object, "step_id");
@@ -294,6 +298,87 @@ inngest_test_measure_request(PG_FUNCTION_ARGS)
 		InnRequestText text;
 
 		inn_request_build(&subject, &text);
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(context);
+	}
+	INSTR_TIME_SET_CURRENT(end);
+	INSTR_TIME_SUBTRACT(end, start);
+	PG_RETURN_FLOAT8(INSTR_TIME_GET_DOUBLE(end) * 1e6 / times);
+}
+
+/* ---- replies ---- */
+
+static void
+read_given_answer(JsonbContainer *object, bytea *body, InnAnswer *answer)
+{
+	*answer = (InnAnswer){
+		.trouble = (InnNoAnswer) integer_of(object, "trouble"),
+		.sentence = text_of(object, "sentence"),
+		.status = (int) integer_of(object, "status"),
+		.sdk = text_of(object, "sdk"),
+		.no_retry = text_of(object, "no_retry"),
+		.retry_after = text_of(object, "retry_after"),
+		.request_version = text_of(object, "request_version"),
+		.content_type = text_of(object, "content_type"),
+		.body = VARDATA_ANY(body),
+		.size = VARSIZE_ANY_EXHDR(body),
+	};
+}
+
+/*
+ * read_answer(answer jsonb, body bytea, is_targeted boolean, now timestamptz): {"kind", "ops"?, "result"?, "error"?, ...};
+ * retry_after is in seconds from now
+ */
+Datum
+inngest_test_read_answer(PG_FUNCTION_ARGS)
+{
+	static const char *const kinds[] = {"ops", "result", "error"};
+	TimestampTz now = PG_GETARG_TIMESTAMPTZ(3);
+	InnOutcomeOfCall outcome;
+	InnAnswer answer;
+	StringInfoData out;
+
+	read_given_answer(&PG_GETARG_JSONB_P(0)->root, PG_GETARG_BYTEA_PP(1), &answer);
+	inn_answer_read(&answer, PG_GETARG_BOOL(2), now, &outcome);
+
+	initStringInfo(&out);
+	appendStringInfo(&out, "{\"kind\":\"%s\"", kinds[outcome.kind]);
+	if (outcome.kind == INN_OUTCOME_OPS)
+	{
+		appendStringInfoString(&out, ",\"ops\":");
+		put_ops(&out, outcome.ops, outcome.nops);
+	}
+	put_json(&out, "result", outcome.result);
+	put_json(&out, "error", outcome.error);
+	put_flag(&out, "is_fatal", outcome.is_fatal);
+	put_flag(&out, "no_retry", outcome.no_retry);
+	if (outcome.retry_at != INN_NEVER)
+		appendStringInfo(&out, ",\"retry_after\":%g", (outcome.retry_at - now) / 1e6);
+	if (outcome.request_version != -1)
+		appendStringInfo(&out, ",\"version\":%d", outcome.request_version);
+	appendStringInfoChar(&out, '}');
+	PG_RETURN_DATUM(parsed(&out));
+}
+
+/* measure_answer(answer jsonb, body bytea, times integer): microseconds for one */
+Datum
+inngest_test_measure_answer(PG_FUNCTION_ARGS)
+{
+	int times = PG_GETARG_INT32(2);
+	MemoryContext context =
+		AllocSetContextCreate(CurrentMemoryContext, "measure", ALLOCSET_DEFAULT_SIZES);
+	InnAnswer answer;
+	instr_time start;
+	instr_time end;
+
+	read_given_answer(&PG_GETARG_JSONB_P(0)->root, PG_GETARG_BYTEA_PP(1), &answer);
+	INSTR_TIME_SET_CURRENT(start);
+	for (int i = 0; i < times; i++)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(context);
+		InnOutcomeOfCall outcome;
+
+		inn_answer_read(&answer, false, 0, &outcome);
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(context);
 	}

@@ -218,6 +218,205 @@ is($inn->sql("SELECT string_agg(coalesce(inngest_test.parse_queue_ref(ref)::text
 	FROM unnest(ARRAY['42', '9223372036854775807', '9223372036854775808', '0', '-1', '', ' 1', '1 ', '1x', '+1', '01']) AS ref"),
 	'42 9223372036854775807 - - - - - - - - -', 'references to queue items');
 
+# ---- replies ----
+
+# What the reference server was sent in fixtures/replies.jsonl is what it was seen to be sent, and what is expected is what
+# it was seen to make of it, but for the words after "before the SDK responded." and for steps without an id.
+sub read_answer
+{
+	my ($answer, $body, %option) = @_;
+	my $bytes = $option{expression} // sprintf(q(decode('%s', 'hex')), unpack('H*', $body));
+
+	return json_of(sprintf('inngest_test.read_answer(%s, %s, %s)', quoted($json->encode($answer)), $bytes, $option{is_targeted} ? 'true' : 'false'));
+}
+
+my $replies = slurp_file("$FindBin::Bin/../fixtures/replies.jsonl");
+for my $case (map { $json->decode(Encode::encode_utf8($_)) } split /\n/, Encode::decode_utf8($replies))
+{
+	my $body = Encode::encode_utf8($case->{body});
+	my %option = ref $case->{repeat} || !$case->{repeat} ? ()
+	  : (expression => sprintf(q(convert_to(replace(%s, '%%s', repeat('x', %d)), 'UTF8')), quoted($body), $case->{repeat}));
+	my $outcome = read_answer($case->{answer}, $body, %option);
+
+	if (my $length = $case->{expected}{result_length})
+	{
+		$outcome->{result_length} = length delete $outcome->{result};
+	}
+	is_deeply($outcome, $case->{expected}, "seen: $case->{name}") or diag(explain($outcome));
+}
+
+my %ts = (status => 200, sdk => 'inngest-js:v4.24.0');
+
+sub result_of { return read_answer(\%ts, @_) }
+sub error_of
+{
+	my ($body, %change) = @_;
+	return read_answer({ %ts, status => 500, %change }, ref $body ? $json->encode($body) : $body)->{error};
+}
+
+# results
+for my $case (
+	[ '{"a":[1.50,"x"]}', { a => [ 1.5, 'x' ] }, 'JSON' ],
+	[ " {\"a\":1}\n", { a => 1 }, 'JSON and a line end' ],
+	[ '"{\"a\":1}"', { a => 1 }, 'a text that is an object is that' ],
+	[ '"[1]"', '[1]', 'not one that is an array' ],
+	[ '"{a}"', '{a}', 'nor one that only begins like one' ],
+	[ '"{\"a\":\"\\\\u0000\"}"', '{"a":"\u0000"}', 'nor one that cannot be stored' ],
+	[ " \n", undef, 'nothing but blanks is null' ],
+	[ 'a "b" \u0000', 'a "b" \u0000', 'no JSON, but a text' ],
+	[ Encode::encode_utf8("\x{e4}\x{1f600}"), "\x{e4}\x{1f600}", 'of any language' ],
+	[ '{"a":1', '{"a":1', 'so is what begins like JSON' ])
+{
+	is_deeply(result_of($case->[0]), { kind => 'result', result => $case->[1] }, "result: $case->[2]");
+}
+for my $case (
+	[ '{"a":"x\u0000"}', qr/\\u0000 cannot be converted to text/, '\u0000' ],
+	[ '"\ud83d"', qr/surrogate/, 'half a surrogate pair' ],
+	[ '"\ud83dx"', qr/surrogate/, 'half a surrogate pair and more' ],
+	[ '[' x 100000 . ']' x 100000, qr/Stack depth limit exceeded/, 'deep nesting' ],
+	[ '1e500', qr/more than 400 digits/, 'a long number' ],
+	[ "\xff", qr/not valid UTF-8/, 'bytes that are no text' ],
+	[ "a\0b", qr/not valid UTF-8/, 'a zero byte' ])
+{
+	my ($body, $error, $what) = @$case;
+	my $outcome = result_of($body);
+
+	ok($outcome->{kind} eq 'error' && $outcome->{error}{message} =~ /^The result of the function cannot be stored: .*$error/, "result that cannot be stored: $what")
+	  or diag(explain($outcome));
+	$outcome = read_answer({ %ts, status => 206 }, $body =~ /^[\[1\xffa]/ ? $body : "[{\"op\":\"StepRun\",\"id\":\"a\",\"data\":$body}]");
+	ok($outcome->{kind} eq 'error' && $outcome->{error}{message} =~ /^error reading generator opcode response: .*$error/, "nor in an op: $what") or diag(explain($outcome));
+	$outcome = read_answer({ %ts, status => 500, no_retry => 'true' }, $body =~ /^[\[1\xffa]/ ? $body : "{\"message\":\"m\",\"stack\":$body}");
+	ok($outcome->{kind} eq 'error' && $outcome->{no_retry} && $outcome->{error}{message} =~ /^The function failed, and its error cannot be stored: .*$error/,
+		"nor in an error: $what") or diag(explain($outcome));
+}
+
+# errors of functions
+my %typical = (name => 'TypeError', message => 'boom', stack => 's');
+for my $case (
+	[ { %typical, __serialized => JSON::PP::true, cause => { name => 'C', message => 'c' } }, { %typical, cause => { name => 'C', message => 'c' } }, 'as TypeScript has it' ],
+	[ { code => 'x', %typical }, \%typical, 'as Python has it' ],
+	[ { message => 'boom' }, { name => 'Error', message => 'boom' }, 'as Go has it' ],
+	[ $json->encode($json->encode(\%typical)), \%typical, 'as a text' ],
+	[ { error => \%typical }, \%typical, 'under "error"' ],
+	[ { body => \%typical }, \%typical, 'under "body"' ],
+	[ { body => $json->encode({ error => $json->encode(\%typical) }) }, \%typical, 'as texts in each other' ],
+	[ { error => 'step not found', requestedStep => 'x', foundSteps => [] }, { name => 'Error', error => 'step not found', message => 'step not found' }, 'as a sentence' ],
+	[ { message => '', name => 7, stack => undef, cause => undef }, { name => 'Error', message => 'Function execution error' }, 'without a word' ],
+	[ '', { name => 'Error', message => 'Function execution error' }, 'empty' ],
+	[ 'null', { name => 'Error', message => 'Function execution error' }, 'null' ],
+	[ '[1]', { name => 'Error', message => 'Function execution error' }, 'an array' ],
+	[ "Internal error\n", { name => 'Error', message => "Internal error\n" }, 'no JSON' ])
+{
+	is_deeply(error_of($case->[0]), { error => 'Function execution error', %{ $case->[1] } }, "error: $case->[2]");
+}
+is(error_of(\%typical, no_retry => 'true')->{error}, 'NonRetriableError', 'an error that is final is called so');
+is(error_of({ error => 'mine', message => 'm' }, no_retry => 'true')->{error}, 'mine', 'unless the app calls it something');
+my $long = error_of({ name => 'N', message => 'm' x 20000, stack => 's' x 20000, cause => 'c' });
+is(length($long->{message}) + length($long->{stack}), 32 * 1024 - length('N' . 'Function execution error'), 'an error has 32 kB');
+is_deeply(read_answer({ %ts, status => 500 }, '{"message":"m","x":1}')->{result}, { message => 'm', x => 1 }, 'what the app said about it is kept');
+
+# what is asked of us
+sub control { return read_answer({ %ts, status => 500, @_ }, '{}') }
+
+for my $case (
+	[ '1', 1 ], [ '90', 90 ], [ ' 90 ', 90 ], [ '0', 1 ], [ '86400', 86400 ], [ '86401', 86400 ], [ '9999999', 86400 ],
+	[ '2026-11-23T08:14:08.506Z', 8.506 ], [ '2026-11-23T08:14:30+00:00', 30 ], [ '2026-11-23T09:15:00+01:00', 60 ], [ '2020-01-01T00:00:00Z', 1 ], [ '2027-01-01T00:00:00Z', 86400 ],
+	[ 'Mon, 23 Nov 2026 08:14:10 GMT', 10 ], [ 'Monday, 23-Nov-26 08:14:10 GMT', 10 ], [ 'Mon Nov 23 08:14:10 2026', 10 ],
+	[ '10000000', undef ], [ '-1', undef ], [ '1.5', undef ], [ '1s', undef ], [ '', undef ], [ 'soon', undef ], [ '2026-11-23T25:00:00Z', undef ])
+{
+	is(control(retry_after => $case->[0])->{retry_after}, $case->[1], "Retry-After: $case->[0]");
+}
+for my $case ([ 'true', 1 ], [ 'True', 1 ], [ 'false', 0 ], [ '1', 0 ], [ '', 0 ])
+{
+	is(control(no_retry => $case->[0])->{no_retry} ? 1 : 0, $case->[1], "no-retry: '$case->[0]'");
+}
+for my $case (
+	[ 'inngest-js:v4.24.0', 0 ], [ 'js:v1.10.0', 1 ], [ 'inngest-js:v1.10.0', 1 ], [ 'inngest-js:v1.10.1', 0 ], [ 'inngest-js:v0.9.9', 1 ], [ 'inngest-js:v2.4.0', 1 ], [ 'inngest-js:v2.4.1', 0 ],
+	[ 'inngest-js:v2.10.0', 0 ], [ 'inngest-js:v3.0.0', 0 ], [ 'py:v0.1.0', 0 ], [ 'go:v0.1.0', 0 ], [ 'js:v1', 0 ], [ '', 0 ])
+{
+	is(control(status => 400, sdk => $case->[0])->{no_retry} ? 1 : 0, $case->[1], "400 of '$case->[0]' is " . ($case->[1] ? 'final' : 'tried again'));
+}
+ok(!control(status => 500, sdk => 'inngest-js:v1.10.0')->{no_retry} && !control(status => 400, sdk => 'inngest-js:v1.10.0', no_retry => 'false')->{no_retry}, 'but no 500, nor if it says so');
+for my $case ([ '2', 2 ], [ '1', 1 ], [ '0', 0 ], [ '-1', undef ], [ 'x', undef ], [ '2x', undef ], [ '', undef ], [ '99999999999', undef ])
+{
+	is(control(request_version => $case->[0])->{version}, $case->[1], "request version '$case->[0]'");
+}
+is_deeply(
+	read_answer({ %ts, status => 206, no_retry => 'true', retry_after => '7', request_version => '2' }, '[{"op":"StepError","id":"a","error":{"name":"E","message":"m"}}]'),
+	{
+		kind => 'ops', no_retry => JSON::PP::true, retry_after => 7, version => 2,
+		ops => [ { op => 'StepError', id => 'a', name => 'a', wire_name => '', error => { name => 'E', message => 'm' } } ],
+	},
+	'a failed step comes with all of that');
+
+# streamed replies
+my $ops = '[{"op":"RunComplete","data":1}]';
+my $read = { kind => 'ops', ops => [ { op => 'RunComplete', id => '', name => '', wire_name => '', data => 1 } ] };
+
+sub streamed
+{
+	my ($envelope, %option) = @_;
+	return read_answer({ %ts, status => 201, content_type => 'application/json' }, ' ' x 100 . (ref $envelope ? $json->encode($envelope) : $envelope), %option);
+}
+
+is_deeply(streamed({ status => 206, headers => {}, body => $ops }), $read, 'streamed: a body that is a text');
+is_deeply(streamed({ status => 206, body => $json->decode($ops) }), $read, 'a body that is JSON, and no headers');
+is_deeply(streamed({ status => 206, headers => { 'X-Inngest-Req-Version' => '2', 'Retry-After' => [ '5' ] }, body => $ops }), { %$read, version => 2, retry_after => 5 }, 'headers count');
+is_deeply(streamed({ status => 200, body => '"{\"a\":1}"' }), { kind => 'result', result => { a => 1 } }, 'a result that is encoded twice');
+is_deeply(streamed({ status => 200, body => { a => 1 } }), { kind => 'result', result => { a => 1 } }, 'a result that is not');
+is_deeply(streamed({ status => 200, body => 'x' }), { kind => 'result', result => 'x' }, 'a text');
+is_deeply(streamed({ status => 200 }), { kind => 'result', result => undef }, 'no result');
+is_deeply(streamed({ status => 200, body => JSON::PP::false }), { kind => 'result', result => JSON::PP::false }, 'false');
+is_deeply(streamed({ status => 500, body => { message => 'm' }, noRetry => JSON::PP::true, retryAt => '2026-11-23T08:14:05Z' }),
+	{
+		kind => 'error', no_retry => JSON::PP::true, retry_after => 5, result => { message => 'm' },
+		error => { name => 'Error', message => 'm', error => 'NonRetriableError' },
+	},
+	'an error as Go streams it');
+is(streamed({ status => 500, headers => { 'x-inngest-no-retry' => 'false' }, body => '{"message":"m"}' })->{no_retry}, undef, 'an error to be tried again');
+is_deeply(streamed({ status => 201, body => { status => 206 } }), { kind => 'result', result => { status => 206 } }, 'what is in it is not another');
+is_deeply(streamed('{"a":1}'), { kind => 'result', result => { a => 1 } }, 'a 201 that is just that');
+is_deeply(streamed({ status => 7 }), { kind => 'result', result => { status => 7 } }, 'and one with a status that is none');
+like(streamed('{"status":206,"bo')->{error}{message}, qr/^could not read the streamed reply: /, 'one that was cut off');
+like(streamed('')->{error}{message}, qr/^could not read the streamed reply: /, 'one of nothing but blanks');
+is(read_answer({ status => 201 }, $json->encode({ status => 206, body => $ops }))->{error}{name}, 'not_sdk', 'one that is not of an SDK');
+
+# who else may answer, or nobody
+is_deeply(read_answer({ status => 503, no_retry => 'true', retry_after => '30', request_version => '2' }, "\xff\xfe"),
+	{
+		kind => 'error', retry_after => 30,
+		error => {
+			error => 'Your server returned HTTP 503 before the SDK responded.',
+			name => 'Server returned a fatal error',
+			message => 'Your server returned HTTP 503 before the SDK responded. The response has 2 bytes (no content type).',
+		},
+	},
+	'a proxy may say when to come back, and nothing else');
+my $message = read_answer({ status => 502, content_type => "text/html\xe9" }, Encode::encode_utf8("\x{e4}" x 1000))->{error}{message};
+is($message, 'Your server returned HTTP 502 before the SDK responded. The response (strange content type): ' . "\x{e4}" x 512 . '...', 'of a page the first kilobyte is shown');
+is_deeply(read_answer({ trouble => 1, sentence => 'connection refused' }, ''),
+	{ kind => 'error', error => { name => 'Error', error => 'Unable to reach SDK URL', message => 'Unable to reach SDK URL: connection refused' } }, 'nobody answers');
+ok(read_answer({ trouble => 2, sentence => 'no URL' }, '')->{no_retry}, 'nobody ever will');
+
+# a call for one step
+is_deeply(read_answer({ %ts, sdk => 'go:v0.16.0' }, "null\n"), { kind => 'result', result => undef }, 'a function in Go returns nothing');
+like(read_answer({ %ts, sdk => $_ }, "null\n", is_targeted => 1)->{error}{message}, qr/without the step it was asked for/, "but was asked for a step ($_)")
+  for 'go:v0.16.0', 'inngest-go:v0.16.0';
+is(read_answer({ %ts, sdk => 'go:v0.16.0' }, '1', is_targeted => 1)->{kind}, 'result', 'something is a result all the same');
+is(read_answer(\%ts, 'null', is_targeted => 1)->{kind}, 'result', 'and nothing, of others');
+
+my $many = read_answer({ %ts, status => 206 }, '[' . join(',', ('{"op":"None"}') x 1001) . ']');
+is_deeply($many,
+	{
+		kind => 'error', is_fatal => JSON::PP::true,
+		error => {
+			error => 'InngestErrFunctionOverflowed: The function run exceeded the step limit of 1000 steps.',
+			name => 'InngestErrFunctionOverflowed',
+			message => 'The function run exceeded the step limit of 1000 steps.',
+		},
+	},
+	'too many ops end the run');
+
 # ---- signatures ----
 
 my $key = 'signkey-test-abcdef0123456789';

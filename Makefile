@@ -82,7 +82,7 @@ stop:
 	@dev/stop
 
 test:
-	@dev/install-deps build test
+	@dev/install-deps build test sdk
 	@test/run
 
 lint:

@@ -362,20 +362,26 @@ COMMENT ON FUNCTION inngest.status_filters IS 'internal: one condition on r per 
  * One branch per status, each in the order of its index (outcome, id), so that a rare status among a
  * million runs costs no more than a frequent one.
  */
+CREATE FUNCTION inngest.runs_query(request jsonb, rule text, order_ text, wanted integer) RETURNS text
+LANGUAGE sql STABLE SET search_path TO pg_catalog, inngest, pg_temp
+AS $$
+	SELECT format('SELECT * FROM (%s) u ORDER BY u.id %s LIMIT %s',
+		string_agg(format('(SELECT r.* FROM inngest.function_runs r WHERE %s AND %s ORDER BY r.id %s LIMIT %s)', rule, s, order_, wanted), ' UNION ALL '), order_, wanted)
+	FROM unnest(inngest.status_filters(request)) s
+$$;
+COMMENT ON FUNCTION inngest.runs_query IS 'internal: a query for the first runs of the wanted status that a condition on r lets through';
+
 CREATE FUNCTION inngest.api_list_runs(request jsonb, input jsonb, OUT status integer, OUT body jsonb)
 LANGUAGE plpgsql STABLE SET search_path TO pg_catalog, inngest, pg_temp
 AS $$
 DECLARE
-	wanted   integer := inngest.page_limit(request);
-	rule     text := inngest.run_filter(request);
-	branches text;
-	items    jsonb;
+	wanted integer := inngest.page_limit(request);
+	rule   text := inngest.run_filter(request);
+	items  jsonb;
 BEGIN
 	PERFORM inngest.check_query(request, 'limit', 'cursor', 'function_id', 'app_id', 'event_id', 'status', 'from', 'until');
-	SELECT string_agg(format('(SELECT r.* FROM inngest.function_runs r WHERE %s AND %s ORDER BY r.id DESC LIMIT %s)', rule, s, wanted + 1), ' UNION ALL ')
-		INTO branches FROM unnest(inngest.status_filters(request)) s;
-	EXECUTE format('SELECT coalesce(jsonb_agg(inngest.run_json(r) ORDER BY r.id DESC), ''[]'') FROM (SELECT * FROM (%s) u ORDER BY u.id DESC LIMIT %s) x
-			JOIN inngest.function_runs r ON r.id = x.id', branches, wanted + 1)
+	EXECUTE format('SELECT coalesce(jsonb_agg(inngest.run_json(r) ORDER BY r.id DESC), ''[]'') FROM (%s) x JOIN inngest.function_runs r ON r.id = x.id',
+			inngest.runs_query(request, rule, 'DESC', wanted + 1))
 		INTO items;
 	status := 200;
 	body := inngest.page(items, wanted, 'id');

@@ -40,17 +40,6 @@ END
 $$;
 COMMENT ON FUNCTION inngest.v1_run IS 'internal: the run in a path of v1, or the error that v1 has for it';
 
-CREATE FUNCTION inngest.run_result(r inngest.function_runs) RETURNS jsonb
-LANGUAGE sql STABLE PARALLEL SAFE
-AS $$
-	SELECT CASE r.outcome
-		WHEN 'COMPLETED' THEN coalesce((SELECT a.output FROM inngest.attempts a WHERE a.run_id OPERATOR(inngest.=) r.id AND a.status = 'COMPLETED' LIMIT 1), 'null')
-		WHEN 'FAILED' THEN coalesce((SELECT a.error FROM inngest.attempts a WHERE a.run_id OPERATOR(inngest.=) r.id AND a.error IS NOT NULL
-			ORDER BY a.ended_at DESC, a.attempt DESC LIMIT 1), 'null')
-	END
-$$;
-COMMENT ON FUNCTION inngest.run_result IS 'internal: output of a completed run, error of a failed one, SQL null of others';
-
 CREATE FUNCTION inngest.v1_event_json(e inngest.events) RETURNS jsonb
 LANGUAGE sql STABLE PARALLEL SAFE
 AS $$

@@ -347,3 +347,195 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION inngest.v2_rerun IS 'POST /v2/runs/{id}/rerun';
+
+/* ---- traces ---- */
+
+CREATE FUNCTION inngest.v2_span_id(run inngest.ulid, what text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$ SELECT left(md5(run::text || ' ' || what), 16) $$;
+COMMENT ON FUNCTION inngest.v2_span_id IS 'internal: a name for a part of a trace';
+
+/* Of a step, or with null of the function itself. */
+CREATE FUNCTION inngest.v2_attempt_spans(run inngest.ulid, step text, with_output boolean) RETURNS jsonb
+LANGUAGE sql STABLE PARALLEL SAFE SET search_path TO pg_catalog, inngest, pg_temp
+AS $$
+	SELECT jsonb_agg(jsonb_build_object('id', inngest.v2_span_id(run, format('attempt %s %s', a.job_id, a.attempt)), 'name', format('Attempt %s', a.attempt),
+			'status', CASE a.status WHEN 'EXPIRED' THEN 'FAILED' ELSE a.status END)
+		|| inngest.v2_times(a.started_at, a.started_at, a.ended_at)
+		|| CASE WHEN with_output AND coalesce(a.output, a.error) IS NOT NULL THEN jsonb_build_object('output', coalesce(a.output, a.error)) ELSE '{}' END
+		ORDER BY a.ended_at, a.attempt)
+	FROM inngest.attempts a WHERE a.run_id = run AND a.step_id IS NOT DISTINCT FROM step
+$$;
+COMMENT ON FUNCTION inngest.v2_attempt_spans IS 'internal: attempts as parts of a trace; null if there are none';
+
+CREATE FUNCTION inngest.v2_step_spans(run inngest.ulid, with_output boolean) RETURNS jsonb
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path TO pg_catalog, inngest, pg_temp
+AS $$
+BEGIN
+	RETURN (SELECT jsonb_agg(jsonb_build_object('id', inngest.v2_span_id(run, s.step_id), 'name', s.name, 'stepId', s.step_id,
+			'status', CASE WHEN s.status IN ('SLEEPING', 'WAITING', 'INVOKING') THEN 'WAITING' WHEN s.status = 'RETRYING' THEN 'QUEUED' ELSE s.status END,
+			'stepOp', CASE s.op WHEN 'wait' THEN 'WAIT_FOR_EVENT' WHEN 'signal' THEN 'WAIT_FOR_SIGNAL' WHEN 'ai' THEN 'AI_GATEWAY' ELSE upper(s.op) END)
+		|| inngest.v2_times(s.started_at, CASE WHEN s.status <> 'QUEUED' THEN s.started_at END, s.ended_at)
+		|| CASE WHEN inngest.v2_attempt_spans(run, s.step_id, false) IS NULL THEN '{}'
+			ELSE jsonb_build_object('children', inngest.v2_attempt_spans(run, s.step_id, with_output)) END
+		|| CASE WHEN with_output AND s.memo IS NOT NULL
+			THEN jsonb_build_object('output', CASE WHEN s.op IN ('wait', 'sleep') THEN s.memo WHEN s.status = 'FAILED' THEN s.memo->'error' ELSE s.memo->'data' END) ELSE '{}' END
+		ORDER BY s.started_at, s.ended_at, s.step_id)
+		FROM inngest.run_steps s WHERE s.run_id = run);
+END
+$$;
+COMMENT ON FUNCTION inngest.v2_step_spans IS 'internal: steps as parts of a trace; null if there are none';
+
+CREATE FUNCTION inngest.v2_get_trace(request jsonb, input jsonb, OUT status integer, OUT body jsonb)
+LANGUAGE plpgsql STABLE SET search_path TO pg_catalog, inngest, pg_temp
+AS $$
+DECLARE
+	run         inngest.function_runs := inngest.v2_run(request);
+	with_output CONSTANT boolean := inngest.v2_flag(request, 'includeOutput');
+	children    jsonb := coalesce(inngest.v2_step_spans(run.id, with_output), '[]') || coalesce(inngest.v2_attempt_spans(run.id, NULL, with_output), '[]');
+	root        jsonb;
+BEGIN
+	SELECT jsonb_build_object('id', inngest.v2_span_id(run.id, 'run'), 'name', f.name, 'status', inngest.run_status(run.outcome, run.started_at), 'children', children)
+			|| inngest.v2_times(inngest.ulid_timestamp(run.id), run.started_at, run.ended_at)
+			|| CASE WHEN with_output AND inngest.run_result(run) IS NOT NULL THEN jsonb_build_object('output', inngest.run_result(run)) ELSE '{}' END
+		INTO root FROM inngest.functions f WHERE f.id = run.function_id;
+	status := 200;
+	body := inngest.v2_answer(jsonb_build_object('runId', run.id, 'rootSpan', root));
+END
+$$;
+COMMENT ON FUNCTION inngest.v2_get_trace IS 'GET /v2/runs/{id}/trace';
+
+/* ---- apps ---- */
+
+CREATE FUNCTION inngest.v2_app_json(a inngest.apps) RETURNS jsonb
+LANGUAGE sql STABLE PARALLEL SAFE
+AS $$
+	SELECT jsonb_strip_nulls(jsonb_build_object('id', a.name, 'name', a.name, 'method', upper(a.method), 'appVersion', a.app_version,
+		'createdAt', inngest.iso_time(a.created_at), 'isArchived', CASE WHEN a.archived_at IS NOT NULL THEN true END, 'archivedAt', inngest.iso_time(a.archived_at),
+		'functionCount', (SELECT count(*) FROM inngest.functions f WHERE f.app_id = a.id AND f.archived_at IS NULL),
+		'latestSync', CASE WHEN a.sdk IS NOT NULL OR a.synced_at IS NOT NULL THEN jsonb_build_object(
+			'status', CASE WHEN a.error_code IS NULL THEN 'SUCCESS' ELSE 'ERROR' END, 'syncedAt', inngest.iso_time(a.synced_at),
+			'sdkLanguage', split_part(a.sdk, ':', 1), 'sdkVersion', nullif(split_part(a.sdk, ':', 2), ''), 'framework', a.framework, 'platform', a.platform,
+			'url', a.url, 'error', a.error, 'appVersion', a.app_version) END))
+$$;
+COMMENT ON FUNCTION inngest.v2_app_json IS 'internal: an app as v2 shows it';
+
+CREATE FUNCTION inngest.v2_list_apps(request jsonb, input jsonb, OUT status integer, OUT body jsonb)
+LANGUAGE plpgsql STABLE SET search_path TO pg_catalog, inngest, pg_temp
+AS $$
+DECLARE
+	wanted   integer := inngest.v2_limit(request, 100);
+	archived boolean := inngest.v2_flag(request, 'archived');
+	given    text := nullif(inngest.query_value(request, 'cursor'), '');
+	items    jsonb;
+BEGIN
+	SELECT coalesce(jsonb_agg(inngest.v2_app_json(a) ORDER BY a.created_at DESC, a.name DESC), '[]') INTO items
+	FROM (
+		SELECT * FROM inngest.apps a
+		WHERE a.env_id = '00000000-0000-4000-b000-000000000000' AND (a.archived_at IS NOT NULL) = archived
+		  AND (given IS NULL OR (a.created_at, a.name) < (SELECT c.created_at, c.name FROM inngest.apps c WHERE c.env_id = a.env_id AND c.name = given))
+		ORDER BY a.created_at DESC, a.name DESC LIMIT wanted + 1
+	) x
+	JOIN inngest.apps a ON a.id = x.id;
+	status := 200;
+	body := inngest.v2_page(items, wanted, 'id');
+END
+$$;
+COMMENT ON FUNCTION inngest.v2_list_apps IS 'GET /v2/apps';
+
+CREATE FUNCTION inngest.v2_get_app(request jsonb, input jsonb, OUT status integer, OUT body jsonb)
+LANGUAGE sql STABLE SET search_path TO pg_catalog, inngest, pg_temp
+AS $$ SELECT 200, inngest.v2_answer(inngest.v2_app_json(inngest.v2_app(request #>> '{path,app}'))) $$;
+COMMENT ON FUNCTION inngest.v2_get_app IS 'GET /v2/apps/{app}';
+
+/* ---- functions ---- */
+
+/* SDKs spell keys as they like; null is as good as nothing. */
+CREATE FUNCTION inngest.config_value(config jsonb, wanted text) RETURNS jsonb
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+	SELECT c.value FROM jsonb_each(CASE jsonb_typeof(config) WHEN 'object' THEN config ELSE '{}' END) AS c (key, value)
+	WHERE lower(c.key) = lower(wanted) AND c.value <> 'null' ORDER BY c.key = wanted DESC, c.key LIMIT 1
+$$;
+COMMENT ON FUNCTION inngest.config_value IS 'internal: a value of a function config by its key in any case; SQL null if there is none';
+
+CREATE FUNCTION inngest.config_items(config jsonb, wanted text) RETURNS SETOF jsonb
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+	SELECT i FROM jsonb_array_elements(CASE jsonb_typeof(inngest.config_value(config, wanted)) WHEN 'array' THEN inngest.config_value(config, wanted)
+		ELSE '[]' END) i
+$$;
+COMMENT ON FUNCTION inngest.config_items IS 'internal: the elements of an array of a function config';
+
+/* Without a limit of its own a function has that of the account, of which there is none. */
+CREATE FUNCTION inngest.v2_concurrency(config jsonb) RETURNS jsonb
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+	SELECT coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object('limit', jsonb_build_object('value', l.value->'limit'), 'key', l.value->'key',
+			'scope', CASE lower(l.value->>'scope') WHEN 'account' THEN 'ACCOUNT' WHEN 'env' THEN 'ENVIRONMENT' ELSE 'FUNCTION' END))),
+		'[{"limit": {"value": -1, "isPlanLimit": true}, "scope": "ACCOUNT"}]')
+	FROM (SELECT inngest.config_value(config, 'concurrency') AS given) g,
+		jsonb_array_elements(CASE jsonb_typeof(g.given) WHEN 'number' THEN jsonb_build_array(jsonb_build_object('limit', g.given)) WHEN 'array' THEN g.given
+			WHEN 'object' THEN CASE WHEN g.given ? 'limit' THEN jsonb_build_array(g.given)
+				ELSE coalesce(nullif(inngest.config_value(g.given, 'fn'), 'null'), '[]') || coalesce(nullif(inngest.config_value(g.given, 'step'), 'null'), '[]') END
+			ELSE '[]' END) AS l (value)
+$$;
+COMMENT ON FUNCTION inngest.v2_concurrency IS 'internal: the concurrency limits of a function config as v2 shows them';
+
+CREATE FUNCTION inngest.v2_function_json(f inngest.functions, app text) RETURNS jsonb
+LANGUAGE sql STABLE PARALLEL SAFE
+AS $$
+	SELECT jsonb_strip_nulls(jsonb_build_object('id', inngest.v2_function_id(f.slug, app), 'slug', inngest.v2_function_id(f.slug, app), 'name', f.name,
+		'app', jsonb_build_object('id', app),
+		'isPaused', CASE WHEN f.paused_at IS NOT NULL THEN true END, 'isArchived', CASE WHEN f.archived_at IS NOT NULL THEN true END,
+		'triggers', (SELECT jsonb_agg(jsonb_build_object('type', CASE WHEN inngest.config_value(t, 'cron') IS NULL THEN 'EVENT' ELSE 'CRON' END,
+				'value', coalesce(inngest.config_value(t, 'cron'), inngest.config_value(t, 'event')), 'if', inngest.config_value(t, 'expression')))
+			FROM inngest.config_items(f.config, 'triggers') t),
+		'failureHandler', (SELECT jsonb_build_object('slug', inngest.v2_function_id(h.slug, app), 'name', h.name) FROM inngest.functions h
+			WHERE h.env_id = f.env_id AND h.slug = f.slug || '-failure' AND h.archived_at IS NULL),
+		'configuration', jsonb_build_object(
+			'cancellations', (SELECT jsonb_agg(jsonb_build_object('event', inngest.config_value(c, 'event'), 'timeout', inngest.config_value(c, 'timeout'),
+				'condition', inngest.config_value(c, 'if'))) FROM inngest.config_items(f.config, 'cancel') c),
+			'retries', jsonb_build_object('value', f.max_attempts - 1, 'isDefault', CASE WHEN f.max_attempts = 5 THEN true END),
+			'priority', inngest.config_value(inngest.config_value(f.config, 'priority'), 'run'),
+			'eventsBatch', inngest.config_value(f.config, 'batchEvents'),
+			'concurrency', inngest.v2_concurrency(f.config),
+			'rateLimit', inngest.config_value(f.config, 'rateLimit'), 'debounce', inngest.config_value(f.config, 'debounce'),
+			'throttle', inngest.config_value(f.config, 'throttle'), 'singleton', inngest.config_value(f.config, 'singleton'))))
+$$;
+COMMENT ON FUNCTION inngest.v2_function_json IS 'internal: a function as v2 shows it';
+
+CREATE FUNCTION inngest.v2_list_functions(request jsonb, input jsonb, OUT status integer, OUT body jsonb)
+LANGUAGE plpgsql STABLE SET search_path TO pg_catalog, inngest, pg_temp
+AS $$
+DECLARE
+	app    inngest.apps := inngest.v2_app(request #>> '{path,app}');
+	wanted integer := inngest.v2_limit(request, 100);
+	given  text := nullif(inngest.query_value(request, 'cursor'), '');
+	items  jsonb;
+BEGIN
+	SELECT coalesce(jsonb_agg(inngest.v2_function_json(f, app.name) ORDER BY inngest.v2_function_id(f.slug, app.name) COLLATE "C"), '[]') INTO items
+	FROM (
+		SELECT f.id FROM inngest.functions f
+		WHERE f.app_id = app.id AND (f.archived_at IS NOT NULL) = inngest.v2_flag(request, 'archived')
+		  AND (given IS NULL OR inngest.v2_function_id(f.slug, app.name) COLLATE "C" > given)
+		ORDER BY inngest.v2_function_id(f.slug, app.name) COLLATE "C" LIMIT wanted + 1
+	) x
+	JOIN inngest.functions f ON f.id = x.id;
+	status := 200;
+	body := inngest.v2_page(items, wanted, 'id');
+END
+$$;
+COMMENT ON FUNCTION inngest.v2_list_functions IS 'GET /v2/apps/{app}/functions';
+
+CREATE FUNCTION inngest.v2_get_function(request jsonb, input jsonb, OUT status integer, OUT body jsonb)
+LANGUAGE plpgsql STABLE SET search_path TO pg_catalog, inngest, pg_temp
+AS $$
+DECLARE
+	app inngest.apps := inngest.v2_app(request #>> '{path,app}');
+BEGIN
+	status := 200;
+	body := inngest.v2_answer(inngest.v2_function_json(inngest.v2_function(app, request #>> '{path,function}'), app.name));
+END
+$$;
+COMMENT ON FUNCTION inngest.v2_get_function IS 'GET /v2/apps/{app}/functions/{function}';

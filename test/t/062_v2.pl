@@ -152,6 +152,48 @@ my $count = $inn->sql("SELECT r.id FROM inngest.runs r WHERE function_id = 'stoc
 	is_deeply(ids("/v2/events/$UNKNOWN/runs"), [], 'an unknown event has started nothing');
 }
 
+# trace
+{
+	$inn->sql(<<"END");
+INSERT INTO inngest.steps (run_id, id, op, name, memo, size, attempt, started_at, ended_at) VALUES
+	('$runs[1]', 's1', 'run', 'first', '{"data": {"a": null}}', 20, 1, '2026-01-01 00:00:01Z', '2026-01-01 00:00:02.5Z'),
+	('$runs[1]', 's2', 'run', 'second', '{"error": {"message": "no"}}', 20, 0, '2026-01-01 00:00:03Z', '2026-01-01 00:00:04Z'),
+	('$runs[1]', 's3', 'wait', 'third', '{"name": "x"}', 20, 0, '2026-01-01 00:00:05Z', '2026-01-01 00:00:06Z'),
+	('$runs[1]', 's4', 'sleep', 'fourth', 'null', 4, 0, '2026-01-01 00:00:07Z', '2026-01-01 00:00:08Z');
+INSERT INTO inngest.jobs (app_id, run_at, kind, run_id, function_id, step_id, step_name, queued_at) VALUES
+	(gen_random_uuid(), '2126-01-01', 'sleep', '$runs[1]', gen_random_uuid(), 's5', 'fifth', '2026-01-01 00:00:09Z');
+INSERT INTO inngest.pauses (run_id, step_id, kind, app_id, function_id, name, event_name, since_xact, created_at, expires_at) VALUES
+	('$runs[1]', 's6', 'event', gen_random_uuid(), gen_random_uuid(), 'sixth', 'y', '1', '2026-01-01 00:00:10Z', '2126-01-01');
+INSERT INTO inngest.attempts (run_id, job_id, attempt, status, started_at, ended_at, retry_at, step_id, step_name, error) VALUES
+	('$runs[1]', 7, 0, 'FAILED', '2026-01-01 00:00:01Z', '2026-01-01 00:00:01.25Z', '2026-01-01 00:00:01.5Z', 's1', 'first', '{"message": "once"}');
+END
+	my $trace = data("/v2/runs/$runs[1]/trace?includeOutput=true");
+	my $root = $trace->{rootSpan};
+	is_deeply([ $trace->{runId}, @$root{qw(name status output)} ], [ $runs[1], 'Pull', 'FAILED', { message => 'never' } ], 'the run is the root');
+	my @children = @{ $root->{children} };
+	is_deeply([ map { join ' ', $_->{name}, $_->{stepOp} // '-', $_->{status} } @children ],
+		[ 'first RUN COMPLETED', 'second RUN FAILED', 'third WAIT_FOR_EVENT COMPLETED', 'fourth SLEEP COMPLETED', 'fifth SLEEP WAITING', 'sixth WAIT_FOR_EVENT WAITING',
+			'Attempt 0 - FAILED' ], 'its steps, and attempts at the function itself');
+	like($_->{id}, qr/^[0-9a-f]{16}$/, 'each has an id') for $root, @children;
+	my $first = $children[0];
+	my ($attempt) = @{ delete $first->{children} };
+	delete $_->{id} for $first, $attempt;
+	is_deeply($first,
+		{
+			name => 'first', stepId => 's1', stepOp => 'RUN', status => 'COMPLETED', output => { a => undef }, durationMs => '1500',
+			queuedAt => '2026-01-01T00:00:01.000Z', startedAt => '2026-01-01T00:00:01.000Z', endedAt => '2026-01-01T00:00:02.500Z'
+		}, 'a step');
+	is_deeply($attempt,
+		{
+			name => 'Attempt 0', status => 'FAILED', output => { message => 'once' }, durationMs => '250',
+			queuedAt => '2026-01-01T00:00:01.000Z', startedAt => '2026-01-01T00:00:01.000Z', endedAt => '2026-01-01T00:00:01.250Z'
+		}, 'and an attempt at it that failed');
+	is_deeply([ map { $_->{output} } @children[ 1 .. 5 ] ], [ { message => 'no' }, { name => 'x' }, undef, undef, undef ], 'what the others came to');
+	unlike($inn->http('GET', "/v2/runs/$runs[1]/trace")->{content}, qr/"output"/, 'unless it is not wanted');
+	refused('GET', "/v2/runs/$UNKNOWN/trace", 404, 'not_found', 'Run not found');
+	refused('GET', '/v2/runs/zzz/trace', 400, 'invalid_field_format', 'Run ID must be a valid ULID');
+}
+
 # cancel
 {
 	is(answer('POST', "/v2/runs/$runs[4]/cancel", {})->{data}{status}, 'CANCELLED', 'a run is cancelled');
@@ -169,6 +211,60 @@ my $count = $inn->sql("SELECT r.id FROM inngest.runs r WHERE function_id = 'stoc
 	isnt(answer('POST', "/v2/runs/$runs[0]/rerun")->{data}{runId}, $again, 'and once more, without a body');
 	refused('POST', "/v2/runs/$UNKNOWN/rerun", 404, 'not_found', 'Run not found');
 	refused('POST', '/v2/runs/zzz/rerun', 400, 'invalid_field_format', 'Run ID must be a valid ULID');
+}
+
+# apps and functions
+{
+	$inn->sql("UPDATE inngest.apps SET sdk = 'js:v4.24.0', url = 'http://localhost:1/x', framework = 'express', method = 'serve', app_version = 'v-1', synced_at = now() WHERE name = 'shop'");
+	$inn->register("shop-f$_", 'v2/never', { app_id => 'shop' }) for 1 .. 3;
+	my $app = data('/v2/apps/shop');
+	like(delete $app->{createdAt}, $TIME, 'when it was made');
+	like(delete $app->{latestSync}{syncedAt}, $TIME, 'and registered');
+	is_deeply($app,
+		{
+			id => 'shop', name => 'shop', method => 'SERVE', appVersion => 'v-1', functionCount => 4,
+			latestSync => { status => 'SUCCESS', sdkLanguage => 'js', sdkVersion => 'v4.24.0', framework => 'express', url => 'http://localhost:1/x', appVersion => 'v-1' }
+		}, 'an app');
+	is_deeply(ids('/v2/apps'), [qw(stock shop)], 'apps, newest first');
+	my $page = answer('GET', '/v2/apps?limit=1');
+	is_deeply($page->{page}, { hasMore => JSON::PP::true, limit => 1, cursor => 'stock' }, 'a page of them');
+	is_deeply(ids('/v2/apps?limit=1&cursor=stock'), ['shop'], 'and the next');
+	is_deeply(ids('/v2/apps?archived=true'), [], 'none is archived');
+	refused('GET', '/v2/apps/nope', 404, 'not_found', 'App not found');
+	refused('GET', '/v2/apps?limit=0', 400, 'invalid_field_format', 'limit must be a number from 1 to 100');
+
+	is_deeply(ids('/v2/apps/shop/functions'), [qw(f1 f2 f3 pull)], 'its functions');
+	is_deeply(ids('/v2/apps/shop/functions?limit=2&cursor=f1'), [qw(f2 f3)], 'page by page');
+	$inn->sql("SELECT inngest.delete_function('shop-f1'), inngest.pause_function('shop-f2')");
+	is_deeply(ids('/v2/apps/shop/functions'), [qw(f2 f3 pull)], 'without those that are archived');
+	is_deeply(ids('/v2/apps/shop/functions?archived=true'), ['f1'], 'unless they are wanted');
+	is_deeply([ @{ data("/v2/apps/shop/functions/$_") }{qw(isPaused isArchived)} ], { f1 => [ undef, JSON::PP::true ], f2 => [ JSON::PP::true, undef ], f3 => [ undef, undef ] }->{$_}, "$_")
+	  for qw(f1 f2 f3);
+
+	$inn->register('shop-pull', 'v2/start', { app_id => 'shop', retries => 4, name => 'Pull', Triggers => [ { event => 'v2/start', expression => 'event.data.n == 1' }, { cron => '0 0 1 1 *' } ],
+		cancel => [ { event => 'v2/stop', if => 'event.data.n == async.data.n', timeout => '1h' } ], triggers => undef });
+	my $function = data('/v2/apps/shop/functions/pull');
+	is_deeply($function,
+		{
+			id => 'pull', slug => 'pull', name => 'Pull', app => { id => 'shop' },
+			triggers => [ { type => 'EVENT', value => 'v2/start', if => 'event.data.n == 1' }, { type => 'CRON', value => '0 0 1 1 *' } ],
+			configuration => {
+				cancellations => [ { event => 'v2/stop', condition => 'event.data.n == async.data.n', timeout => '1h' } ],
+				retries => { value => 4, isDefault => JSON::PP::true },
+				concurrency => [ { limit => { value => -1, isPlanLimit => JSON::PP::true }, scope => 'ACCOUNT' } ]
+			}
+		}, 'a function');
+	is_deeply(data('/v2/apps/shop/functions/shop-pull'), $function, 'by its whole id');
+	refused('GET', '/v2/apps/shop/functions/nope', 404, 'not_found', 'Function not found');
+	refused('GET', '/v2/apps/nope/functions', 404, 'not_found', 'App not found');
+
+	my %concurrency = (
+		'5' => [ { limit => { value => 5 }, scope => 'FUNCTION' } ],
+		'{"limit": 2, "key": "event.data.x", "scope": "env"}' => [ { limit => { value => 2 }, key => 'event.data.x', scope => 'ENVIRONMENT' } ],
+		'[{"limit": 1}, {"limit": 3, "scope": "Account", "key": "k"}]' => [ { limit => { value => 1 }, scope => 'FUNCTION' }, { limit => { value => 3 }, key => 'k', scope => 'ACCOUNT' } ],
+		'{"fn": null, "step": [{"limit": 7, "scope": null}]}' => [ { limit => { value => 7 }, scope => 'FUNCTION' } ],
+	);
+	is_deeply(JSON::PP::decode_json($inn->sql("SELECT inngest.v2_concurrency('{\"Concurrency\": $_}')")), $concurrency{$_}, "concurrency $_") for sort keys %concurrency;
 }
 
 # what is not there

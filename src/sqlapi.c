@@ -28,6 +28,7 @@
 #include "base/guc.h"
 #include "base/httpurl.h"
 #include "base/jcs.h"
+#include "base/httpurl.h"
 #include "base/json.h"
 #include "base/timer.h"
 #include "base/when.h"

@@ -67,6 +67,10 @@ static const InnRoute routes[] = {
 	/* ---- the surface of Inngest (docs/http.md) ---- */
 	{"POST", "/e/{key}", .kind = INN_ROUTE_INGEST, .auth = INN_AUTH_EVENT_KEY, .has_body = true,
 	 .summary = "send events, as the SDKs do"},
+	{"POST", "/fn/register", .function = "api_fn_register", .is_quick = true, .has_body = true,
+	 .summary = "an SDK registers its app"},
+	{"DELETE", "/fn/remove", .function = "api_fn_remove", .is_quick = true,
+	 .summary = "forget the app at a URL"},
 	{"POST", "/v0/telemetry", .kind = INN_ROUTE_NOTHING, .auth = INN_AUTH_NONE,
 	 .summary = "accepted and dropped"},
 	{"POST", "/v0/connect/start", .kind = INN_ROUTE_CONNECT,

@@ -12,7 +12,7 @@ MODULE_big = inngest
 OBJS       = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
 DATA       = $(wildcard sql/$(EXTENSION)--*--*.sql)
 DATA_built = sql/$(EXTENSION)--$(EXTVERSION).sql
-EXTRA_CLEAN = src/http/openapi_json.h results regression.diffs regression.out
+EXTRA_CLEAN = src/http/openapi_json.h test/c/*.o test/c/*.bc test/c/*.so results regression.diffs regression.out
 
 PG_CPPFLAGS = -I$(srcdir)/src -DINN_VERSION='"$(EXTVERSION)"'
 SHLIB_LINK  = -lcurl -lmicrohttpd -lhiredis -lpcre2-8
@@ -46,6 +46,12 @@ include $(PGXS)
 HEADERS = $(filter-out src/http/openapi_json.h,$(wildcard src/*.h src/*/*.h))
 $(OBJS) $(OBJS:.o=.bc): $(HEADERS) Makefile inngest.control
 
+# What only tests call: the library once more, but for its entry, with test/c (test/c/module.c).
+TEST_OBJS = $(patsubst %.c,%.o,$(sort $(wildcard test/c/*.c)))
+$(TEST_OBJS): $(HEADERS) Makefile
+test/c/inngest_test.so: $(filter-out src/inngest.o,$(OBJS)) $(TEST_OBJS)
+	$(CC) $(CFLAGS) $^ -o $@ $(LDFLAGS) $(LDFLAGS_SL) -shared $(SHLIB_LINK)
+
 # What a tool other than the compiler has to know, one argument a line.
 cppflags:
 	@printf '%s\n' $(CPPFLAGS)
@@ -76,7 +82,7 @@ stop:
 	@dev/stop
 
 test:
-	@dev/install-deps build test
+	@dev/install-deps build test sdk
 	@test/run
 
 lint:

@@ -27,12 +27,15 @@
 #include "base/claim.h"
 #include "base/compat.h"
 #include "base/guc.h"
+#include "base/tide.h"
 #include "base/wake.h"
+#include "execute/dispatch.h"
 #include "http/channel.h"
 #include "http/counters.h"
 #include "launcher.h"
 #include "match/faults.h"
 #include "relay/relay.h"
+#include "store/awaited.h"
 
 PG_MODULE_MAGIC;
 
@@ -49,6 +52,9 @@ static const struct
 	{inn_counters_shmem_size, inn_counters_shmem_init},
 	{inn_relay_shmem_size, inn_relay_shmem_init},
 	{inn_trigger_faults_shmem_size, inn_trigger_faults_shmem_init},
+	{inn_tide_shmem_size, inn_tide_shmem_init},
+	{inn_awaited_shmem_size, inn_awaited_shmem_init},
+	{inn_dispatch_shmem_size, inn_dispatch_shmem_init},
 };
 
 static shmem_request_hook_type previous_shmem_request;
@@ -142,6 +148,7 @@ watch_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 	{
 		for (int role = 0; role < INN_ROLE_COUNT; role++)
 			inn_wake_at_commit(role);
+		inn_tide_note_all();
 		inn_launcher_probe_at_commit();
 	}
 

@@ -15,6 +15,7 @@
 #include "postgres.h"
 
 #include "base/timer.h"
+#include "ingest/settle.h"
 #include "match/faults.h"
 #include "match/timetable.h"
 #include "run/lifecycle.h"
@@ -22,6 +23,7 @@
 #include "scheduler.h"
 #include "store/maintenance.h"
 
+static TimestampTz expire_leases(void);
 static TimestampTz note_faults(void);
 static TimestampTz maintain(bool reloaded);
 
@@ -38,12 +40,24 @@ inn_scheduler_tick(bool reloaded)
 	next = inn_sooner(next, inn_timetable_run());
 	inn_work_commit();
 
-	inn_work_begin("looking for expired leases");
-	next = inn_sooner(next, inn_run_expire());
-	inn_work_commit();
+	next = inn_sooner(next, expire_leases());
 
 	next = inn_sooner(next, note_faults());
 	return inn_sooner(next, maintain(reloaded));
+}
+
+static TimestampTz
+expire_leases(void)
+{
+	InnChanges changes;
+	TimestampTz next;
+
+	inn_work_begin("looking for expired leases");
+	inn_changes_init(&changes);
+	next = inn_run_expire(&changes);
+	inn_settle(&changes);
+	inn_work_commit();
+	return next;
 }
 
 static TimestampTz

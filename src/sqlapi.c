@@ -26,12 +26,14 @@
 #include "base/cron.h"
 #include "base/errors.h"
 #include "base/guc.h"
+#include "base/jcs.h"
 #include "base/json.h"
 #include "base/timer.h"
 #include "base/when.h"
 #include "cel/cel.h"
 #include "ingest/accept.h"
 #include "ingest/register.h"
+#include "ingest/settle.h"
 #include "relay/relay.h"
 #include "run/lifecycle.h"
 #include "schedule/admit.h"
@@ -58,6 +60,7 @@ PG_FUNCTION_INFO_V1(inngest_redis_status);
 PG_FUNCTION_INFO_V1(inngest_cron_next);
 PG_FUNCTION_INFO_V1(inngest_cel_eval);
 PG_FUNCTION_INFO_V1(inngest_cel_check);
+PG_FUNCTION_INFO_V1(inngest_canonical_json);
 
 static void require_args(FunctionCallInfo fcinfo, int nargs);
 static char *text_arg(FunctionCallInfo fcinfo, int n);
@@ -183,10 +186,13 @@ change_function(FunctionCallInfo fcinfo, bool (*change)(const char *slug))
 Datum
 inngest_cancel_run(PG_FUNCTION_ARGS)
 {
+	InnChanges changes;
 	bool was_cancelled;
 
 	inn_sql_begin();
-	was_cancelled = inn_run_cancel(PG_GETARG_INN_ULID_P(0));
+	inn_changes_init(&changes);
+	was_cancelled = inn_run_cancel(&changes, PG_GETARG_INN_ULID_P(0));
+	inn_settle(&changes);
 	inn_sql_end();
 	PG_RETURN_BOOL(was_cancelled);
 }
@@ -268,9 +274,14 @@ inngest_extend_lease(PG_FUNCTION_ARGS)
 Datum
 inngest_complete_run(PG_FUNCTION_ARGS)
 {
+	InnChanges changes;
+
 	require_args(fcinfo, 2);
 	inn_sql_begin();
-	inn_run_complete(PG_GETARG_INN_ULID_P(0), PG_GETARG_INN_ULID_P(1), jsonb_arg(fcinfo, 2));
+	inn_changes_init(&changes);
+	inn_run_complete(&changes, PG_GETARG_INN_ULID_P(0), PG_GETARG_INN_ULID_P(1),
+					 jsonb_arg(fcinfo, 2));
+	inn_settle(&changes);
 	inn_sql_end();
 	PG_RETURN_VOID();
 }
@@ -279,12 +290,15 @@ inngest_complete_run(PG_FUNCTION_ARGS)
 Datum
 inngest_fail_run(PG_FUNCTION_ARGS)
 {
+	InnChanges changes;
 	TimestampTz retry_at;
 
 	require_args(fcinfo, 2);
 	inn_sql_begin();
-	retry_at = inn_run_fail(PG_GETARG_INN_ULID_P(0), PG_GETARG_INN_ULID_P(1), jsonb_arg(fcinfo, 2),
-							PG_ARGISNULL(3) || PG_GETARG_BOOL(3));
+	inn_changes_init(&changes);
+	retry_at = inn_run_fail(&changes, PG_GETARG_INN_ULID_P(0), PG_GETARG_INN_ULID_P(1),
+							jsonb_arg(fcinfo, 2), PG_ARGISNULL(3) || PG_GETARG_BOOL(3));
+	inn_settle(&changes);
 	inn_sql_end();
 	if (retry_at == INN_NEVER)
 		PG_RETURN_NULL();
@@ -433,7 +447,7 @@ functions_from_array(ArrayType *slugs, InnFunction **functions)
 			ereport(ERROR,
 					errcode(ERRCODE_INN_FUNCTION_NOT_FOUND),
 					errmsg("function \"%s\" does not exist", slug));
-		if (!function->is_pull)
+		if (function->runtime != INN_RUNTIME_PULL)
 			ereport(ERROR,
 					errcode(ERRCODE_INN_PARAMETER_INVALID),
 					errmsg("function \"%s\" is not of the pull runtime", slug));
@@ -496,6 +510,28 @@ inngest_cron_next(PG_FUNCTION_ARGS)
 	if (next == INN_NEVER)
 		PG_RETURN_NULL();
 	PG_RETURN_TIMESTAMPTZ(next);
+}
+
+/* canonical_json(value jsonb) */
+Datum
+inngest_canonical_json(PG_FUNCTION_ARGS)
+{
+	Jsonb *value = PG_GETARG_JSONB_P(0);
+	StringInfoData buf;
+	InnJcsFault fault;
+	char *result;
+
+	initStringInfo(&buf);
+	fault = inn_jcs_append(&buf, value);
+	if (fault != INN_JCS_GOOD)
+		ereport(ERROR,
+				errcode(fault == INN_JCS_NUMBER_RANGE ? ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE
+													  : ERRCODE_CHARACTER_NOT_IN_REPERTOIRE),
+				errmsg("value has no canonical JSON"),
+				errdetail("%s", inn_jcs_sentence(fault)));
+	result = pg_any_to_server(buf.data, buf.len, PG_UTF8);
+	PG_RETURN_TEXT_P(result == buf.data ? cstring_to_text_with_len(buf.data, buf.len)
+										: cstring_to_text(result));
 }
 
 /* cel_eval(expression text, variables jsonb, dialect text) */

@@ -1,7 +1,7 @@
 /*
  * Runs: one execution of one function for one event.
  *
- * The row of a run is small and changes at most twice: when it starts and when it ends.  Payloads are
+ * The row of a run is small and changes when it starts, when its app has said which version of the protocol it speaks, and when it ends.  Payloads are
  * elsewhere, in rows that are written once: the input is the event, the output belongs to the attempt
  * that made it.  started_at is in no index, so the first change is a HOT update.
  *
@@ -21,7 +21,9 @@ CREATE TABLE inngest.function_runs (
 	outcome           inngest.run_outcome,
 	started_at        timestamptz,
 	ended_at          timestamptz,
-	original_run_id   inngest.ulid
+	original_run_id   inngest.ulid,
+	request_version   smallint NOT NULL DEFAULT -1,
+	is_planning       boolean NOT NULL DEFAULT false
 ) PARTITION BY RANGE (id);
 CREATE INDEX function_runs_function ON inngest.function_runs (function_id, id);
 CREATE INDEX function_runs_event ON inngest.function_runs (event_id);
@@ -33,28 +35,36 @@ COMMENT ON TABLE inngest.function_runs_default IS 'runs for whose time there is 
 COMMENT ON COLUMN inngest.function_runs.id IS 'its time is when the run was created (queued_at)';
 COMMENT ON COLUMN inngest.function_runs.outcome IS 'null until the run has ended, as is ended_at';
 COMMENT ON COLUMN inngest.function_runs.started_at IS 'when the first attempt was taken up';
+COMMENT ON COLUMN inngest.function_runs.request_version IS 'version of the protocol that the SDK speaks; -1: it has not said yet';
+COMMENT ON COLUMN inngest.function_runs.is_planning IS 'the function is to plan its steps, from now on (version 1 of the protocol)';
 COMMENT ON COLUMN inngest.function_runs.original_run_id IS 'a rerun: the first run for this event, of which this is a repetition; else null';
 
 /*
- * What became of each attempt: written once, when the attempt ends.  The output of a run is the output
- * of its completed attempt, the error of a failed run that of its last.
+ * What became of an attempt: written once, when it ends.  Of a pull run every attempt is here.  Of other runs those are that
+ * failed, and the one that ended the run: a step that succeeded is in inngest.steps.  The output of a run is the output of
+ * its completed attempt, the error of a failed run that of its last.
  */
 CREATE TABLE inngest.attempts (
 	run_id      inngest.ulid NOT NULL,
+	job_id      bigint NOT NULL DEFAULT 0,
 	attempt     smallint NOT NULL,
 	status      text NOT NULL,
 	started_at  timestamptz NOT NULL,
 	ended_at    timestamptz NOT NULL,
 	retry_at    timestamptz,
+	step_id     text COLLATE "C",
+	step_name   text,
 	output      jsonb,
 	error       jsonb,
-	PRIMARY KEY (run_id, attempt)
+	PRIMARY KEY (run_id, job_id, attempt)
 ) PARTITION BY RANGE (run_id);
 CREATE TABLE inngest.attempts_default PARTITION OF inngest.attempts DEFAULT;
 
-COMMENT ON TABLE inngest.attempts IS 'every finished attempt of a run, with its output or error';
+COMMENT ON TABLE inngest.attempts IS 'finished attempts of runs, with their output or error';
 COMMENT ON TABLE inngest.attempts_default IS 'attempts of runs for whose time there is no dated partition';
-COMMENT ON COLUMN inngest.attempts.attempt IS 'counts from 0';
+COMMENT ON COLUMN inngest.attempts.job_id IS 'the job that was attempted; 0: the run is of the pull runtime';
+COMMENT ON COLUMN inngest.attempts.attempt IS 'counts from 0, for each job anew';
+COMMENT ON COLUMN inngest.attempts.step_id IS 'the step that failed; null: the function itself';
 COMMENT ON COLUMN inngest.attempts.status IS 'COMPLETED, FAILED, EXPIRED or CANCELLED; EXPIRED: the lease ran out before a report came';
 COMMENT ON COLUMN inngest.attempts.retry_at IS 'when the next attempt may start; null: there is none';
 
@@ -79,7 +89,7 @@ AS $$ SELECT CASE WHEN outcome IS NOT NULL THEN outcome::text WHEN started_at IS
 COMMENT ON FUNCTION inngest.run_status IS 'QUEUED, RUNNING, COMPLETED, FAILED, CANCELLED or SKIPPED';
 
 SELECT pg_catalog.pg_extension_config_dump('inngest.function_runs_default',
-	'UNION ALL SELECT id, function_id, function_version, event_id, outcome, started_at, ended_at, original_run_id FROM inngest.function_runs WHERE tableoid <> ''inngest.function_runs_default''::pg_catalog.regclass');
+	'UNION ALL SELECT id, function_id, function_version, event_id, outcome, started_at, ended_at, original_run_id, request_version, is_planning FROM inngest.function_runs WHERE tableoid <> ''inngest.function_runs_default''::pg_catalog.regclass');
 SELECT pg_catalog.pg_extension_config_dump('inngest.attempts_default',
-	'UNION ALL SELECT run_id, attempt, status, started_at, ended_at, retry_at, output, error FROM inngest.attempts WHERE tableoid <> ''inngest.attempts_default''::pg_catalog.regclass');
+	'UNION ALL SELECT run_id, job_id, attempt, status, started_at, ended_at, retry_at, step_id, step_name, output, error FROM inngest.attempts WHERE tableoid <> ''inngest.attempts_default''::pg_catalog.regclass');
 SELECT pg_catalog.pg_extension_config_dump('inngest.idempotency_keys', '');

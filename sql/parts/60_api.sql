@@ -46,6 +46,37 @@ LANGUAGE C STRICT SECURITY DEFINER SET search_path TO pg_catalog, inngest, pg_te
 AS 'MODULE_PATHNAME', 'inngest_delete_function';
 COMMENT ON FUNCTION inngest.delete_function IS 'no new runs of this function; those that exist go on';
 
+CREATE FUNCTION inngest.sync_app(url text) RETURNS uuid
+LANGUAGE C STRICT SECURITY DEFINER SET search_path TO pg_catalog, inngest, pg_temp
+AS 'MODULE_PATHNAME', 'inngest_sync_app';
+COMMENT ON FUNCTION inngest.sync_app IS 'ask the app at a URL to register its functions, after the commit; what becomes of it is in the row of inngest.syncs with this id';
+
+CREATE FUNCTION inngest.archive_app(name text) RETURNS void
+LANGUAGE C STRICT SECURITY DEFINER SET search_path TO pg_catalog, inngest, pg_temp
+AS 'MODULE_PATHNAME', 'inngest_archive_app';
+COMMENT ON FUNCTION inngest.archive_app IS 'no new runs of the functions of an app, and nobody asks it for them, until it registers again; runs that exist go on';
+
+CREATE FUNCTION inngest.archive_app_url(url text) RETURNS integer
+LANGUAGE C STRICT SECURITY DEFINER SET search_path TO pg_catalog, inngest, pg_temp
+AS 'MODULE_PATHNAME', 'inngest_archive_app_url';
+COMMENT ON FUNCTION inngest.archive_app_url IS 'internal: archive_app for all apps at a URL; returns how many';
+
+CREATE FUNCTION inngest.register_app(body jsonb, sdk text, framework text, platform text,
+	OUT error_code text, OUT error text, OUT faults jsonb, OUT is_modified boolean, OUT sync_id uuid, OUT app_id uuid)
+LANGUAGE C SECURITY DEFINER SET search_path TO pg_catalog, inngest, pg_temp
+AS 'MODULE_PATHNAME', 'inngest_register_app';
+COMMENT ON FUNCTION inngest.register_app IS 'internal: what an SDK registers of its app, with what its headers say; the faults as data';
+
+CREATE FUNCTION inngest.in_band_registration(reply jsonb) RETURNS jsonb
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path TO pg_catalog, inngest, pg_temp
+AS $$
+	SELECT jsonb_build_object('appName', reply->'app_id', 'functions', reply->'functions', 'url', reply->'url',
+		'framework', reply->'framework', 'platform', reply->'platform', 'appVersion', coalesce(reply->'appVersion', reply->'app_version'),
+		'capabilities', reply->'capabilities',
+		'sdk', (reply->>'sdk_language') || ':v' || ltrim(reply->>'sdk_version', 'v'))
+$$;
+COMMENT ON FUNCTION inngest.in_band_registration IS 'internal: what an SDK says of its app in its answer, in the form of what it sends to POST /fn/register';
+
 CREATE FUNCTION inngest.pause_function(id text) RETURNS void
 LANGUAGE C STRICT SECURITY DEFINER SET search_path TO pg_catalog, inngest, pg_temp
 AS 'MODULE_PATHNAME', 'inngest_pause_function';
@@ -138,3 +169,8 @@ RETURNS TABLE (problem text, "position" integer, message text)
 LANGUAGE C STABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'inngest_cel_check';
 COMMENT ON FUNCTION inngest.cel_check IS 'what is wrong with an expression, a row each; roots are the names it may use, restrictive forbids what cancelOn does not allow';
+
+CREATE FUNCTION inngest.canonical_json(value jsonb) RETURNS text
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'inngest_canonical_json';
+COMMENT ON FUNCTION inngest.canonical_json IS 'the one text of a value that RFC 8785 defines, which is what requests to apps are signed over';

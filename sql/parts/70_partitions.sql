@@ -5,7 +5,7 @@
  * one change to one table, in one short transaction, and gives up rather than make senders wait for a
  * lock; it then asks to be called again.
  *
- * What may not be dropped (runs that have not ended, their events and attempts) moves to the default
+ * What may not be dropped (runs that have not ended, their events, steps and attempts) moves to the default
  * partition when its dated partition goes.  Default partitions are the only place where retention
  * deletes rows, in small batches.
  *
@@ -37,6 +37,12 @@ CREATE VIEW inngest.partitions AS
 	  AND bound IS NOT NULL;
 COMMENT ON VIEW inngest.partitions IS 'dated partitions and the time they cover';
 
+/* The column that a table is partitioned by: the ULID that gives its rows their time. */
+CREATE FUNCTION inngest.partition_key(parent text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$ SELECT CASE WHEN parent IN ('attempts', 'steps') THEN 'run_id' ELSE 'id' END $$;
+COMMENT ON FUNCTION inngest.partition_key IS 'internal: the column that a table is partitioned by';
+
 /* The first of up to two missing partitions ahead; true if one was made. */
 CREATE FUNCTION inngest.partition_make(parent text, width interval, move_limit integer) RETURNS boolean
 LANGUAGE plpgsql SET search_path TO pg_catalog, inngest, pg_temp SET timezone TO 'UTC'
@@ -59,7 +65,7 @@ BEGIN
 	LOOP
 		hi := lo + width;
 		EXECUTE format('SELECT count(*) FROM (SELECT FROM inngest.%I WHERE %I >= $1 AND %2$I < $2 LIMIT $3) x',
-					   parent || '_default', CASE parent WHEN 'attempts' THEN 'run_id' ELSE 'id' END)
+					   parent || '_default', inngest.partition_key(parent))
 			INTO outlier USING lo::inngest.ulid, hi::inngest.ulid, move_limit + 1;
 		EXIT WHEN outlier <= move_limit;
 		lo := lo + interval '1 day';
@@ -76,7 +82,7 @@ BEGIN
 	IF outlier > 0 THEN
 		EXECUTE format('LOCK TABLE inngest.%I IN ACCESS EXCLUSIVE MODE', parent || '_default');
 		EXECUTE format('WITH moved AS (DELETE FROM inngest.%I WHERE %I >= $1 AND %2$I < $2 RETURNING *) INSERT INTO inngest.%I SELECT * FROM moved',
-					   parent || '_default', CASE parent WHEN 'attempts' THEN 'run_id' ELSE 'id' END, part)
+					   parent || '_default', inngest.partition_key(parent), part)
 			USING lo::inngest.ulid, hi::inngest.ulid;
 	END IF;
 	EXECUTE format('ALTER TABLE inngest.%I ATTACH PARTITION inngest.%I FOR VALUES FROM (%L) TO (%L)',
@@ -93,7 +99,7 @@ AS $$
 	SELECT CASE parent
 		WHEN 'events' THEN 'EXISTS (SELECT FROM inngest.function_runs u WHERE u.outcome IS NULL AND u.event_id = r.id)'
 		WHEN 'function_runs' THEN 'r.outcome IS NULL'
-		WHEN 'attempts' THEN 'EXISTS (SELECT FROM inngest.function_runs u WHERE u.id = r.run_id AND u.outcome IS NULL)'
+		ELSE 'EXISTS (SELECT FROM inngest.function_runs u WHERE u.id = r.run_id AND u.outcome IS NULL)'
 	END
 $$;
 COMMENT ON FUNCTION inngest.retained_rows IS 'internal: which rows of a table retention keeps, as a condition';
@@ -135,8 +141,7 @@ DECLARE
 	deleted bigint;
 	age text := CASE parent
 		WHEN 'events' THEN 'r.received_at < $1'
-		WHEN 'function_runs' THEN 'r.ended_at < $1'
-		WHEN 'attempts' THEN 'r.ended_at < $1'
+		ELSE 'r.ended_at < $1'
 	END;
 BEGIN
 	EXECUTE format('DELETE FROM inngest.%I WHERE ctid = ANY (ARRAY(SELECT r.ctid FROM inngest.%1$I r WHERE %s AND NOT (%s) LIMIT $2))',
@@ -163,6 +168,7 @@ BEGIN
 	FOR parent, width, keep IN
 		VALUES ('events', interval '1 day', current_setting('inngest.event_retention')::interval),
 			   ('function_runs', interval '5 days', current_setting('inngest.run_retention')::interval),
+			   ('steps', interval '5 days', current_setting('inngest.run_retention')::interval),
 			   ('attempts', interval '5 days', current_setting('inngest.run_retention')::interval)
 	LOOP
 		BEGIN

@@ -5,7 +5,7 @@
  *
  * The parser is jsonb's input function, so that what is refused here and what
  * is refused in SQL are the same.  It reports bad text by raising an error,
- * which inn_json_parse() turns into a value without a subtransaction.  That is
+ * which parse() turns into a value without a subtransaction.  That is
  * sound because the input function only computes: it reads no table, takes no
  * lock and holds no buffer or file, so after the jump there is nothing but
  * memory to give back.  A conversion from UTF-8, where one is needed, has
@@ -26,16 +26,27 @@
 #include "utils/numeric.h"
 
 #include "base/json.h"
+#include "base/number.h"
 
-static Jsonb *parse(const char *text, size_t len);
+static int parse(PGFunction input, const char *text, size_t len, Datum *out, char **error);
+static Datum call_input(PGFunction input, const char *text, size_t len);
 static bool is_fault_of_text(int sqlerrcode);
 static char *describe_fault(const ErrorData *fault);
+static void document_value(Jsonb *json, JsonbValue *value);
 static bool equal_ci(const JsonbValue *key, const char *name, int len);
 
 bool
 inn_json_parse(const char *text, size_t len, Jsonb **out, char **error)
 {
-	MemoryContext context = CurrentMemoryContext;
+	return inn_json_read(text, len, out, error) == INN_JSON_GOOD;
+}
+
+InnJsonFault
+inn_json_read(const char *text, size_t len, Jsonb **out, char **error)
+{
+	Datum result;
+	char *ignored;
+	int sqlerrcode;
 
 	*out = NULL;
 	*error = NULL;
@@ -43,25 +54,53 @@ inn_json_parse(const char *text, size_t len, Jsonb **out, char **error)
 	if (len >= MaxAllocSize)
 	{
 		*error = pstrdup("The text is too long.");
-		return false;
+		return INN_JSON_TOO_LONG;
 	}
 
 	/* finds an embedded NUL too, which would end the text for the parser */
 	if (!pg_verify_mbstr(PG_UTF8, text, (int) len, true))
 	{
 		*error = pstrdup("The text is not valid UTF-8.");
-		return false;
+		return INN_JSON_NOT_UTF8;
 	}
+
+	sqlerrcode = parse(jsonb_in, text, len, &result, error);
+	if (sqlerrcode != 0)
+	{
+		/* json keeps escapes as they are, so what it takes is JSON */
+		if (sqlerrcode == ERRCODE_INVALID_TEXT_REPRESENTATION &&
+			parse(json_in, text, len, &result, &ignored) != 0)
+			return INN_JSON_SYNTAX;
+		return INN_JSON_UNSTORABLE;
+	}
+	if (!inn_json_numbers_fit(DatumGetJsonbP(result)))
+	{
+		*error = psprintf(
+			"A number has more than %d digits before or after the point; send it as a string.",
+			INN_JSON_MAX_DIGITS);
+		return INN_JSON_UNSTORABLE;
+	}
+	*out = DatumGetJsonbP(result);
+	return INN_JSON_GOOD;
+}
+
+/* Call an input function: 0, or the SQLSTATE and the sentence of its error. */
+static int
+parse(PGFunction input, const char *text, size_t len, Datum *out, char **error)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile int sqlerrcode = 0;
 
 	PG_TRY();
 	{
-		*out = parse(text, len);
+		*out = call_input(input, text, len);
 	}
 	PG_CATCH();
 	{
 		ErrorData *fault;
 
-		if (!is_fault_of_text(geterrcode()))
+		sqlerrcode = geterrcode();
+		if (!is_fault_of_text(sqlerrcode))
 			PG_RE_THROW();
 
 		MemoryContextSwitchTo(context);
@@ -71,26 +110,21 @@ inn_json_parse(const char *text, size_t len, Jsonb **out, char **error)
 		FreeErrorData(fault);
 	}
 	PG_END_TRY();
-
-	if (*error == NULL && !inn_json_numbers_fit(*out))
-		*error = psprintf(
-			"A number has more than %d digits before or after the point; send it as a string.",
-			INN_JSON_MAX_DIGITS);
-	return *error == NULL;
+	return sqlerrcode;
 }
 
-static Jsonb *
-parse(const char *text, size_t len)
+static Datum
+call_input(PGFunction input, const char *text, size_t len)
 {
 	char *copy = pnstrdup(text, len);
 	char *converted;
-	Jsonb *result;
+	Datum result;
 
 	/* The same pointer if the database speaks UTF-8 or no language at all. */
 	converted = GetDatabaseEncoding() == PG_UTF8 ? copy
 												 : pg_any_to_server(copy, (int) len, PG_UTF8);
 
-	result = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(converted)));
+	result = DirectFunctionCall1(input, CStringGetDatum(converted));
 
 	if (converted != copy)
 		pfree(converted);
@@ -162,8 +196,11 @@ inn_json_numbers_fit(Jsonb *json)
 	while ((token = JsonbIteratorNext(&it, &value, false)) != WJB_DONE)
 	{
 		Datum number;
+		int64 ignored;
 
 		if ((token != WJB_ELEM && token != WJB_VALUE) || value.type != jbvNumeric)
+			continue;
+		if (inn_number_to_int(value.val.numeric, &ignored))
 			continue;
 		if (limit == (Datum) 0)
 		{
@@ -222,24 +259,7 @@ equal_ci(const JsonbValue *key, const char *name, int len)
 bool
 inn_json_is_integer(const JsonbValue *value, int64 *out)
 {
-	char *digits;
-	char *end;
-	long long number;
-	bool is_integer;
-
-	if (value->type != jbvNumeric)
-		return false;
-
-	/* without an exponent and without zeros behind the point; the conversions to int8 round */
-	digits = numeric_normalize(value->val.numeric);
-	errno = 0;
-	number = strtoll(digits, &end, 10);
-	is_integer = errno == 0 && end != digits && *end == '\0';
-	pfree(digits);
-
-	if (is_integer)
-		*out = number;
-	return is_integer;
+	return value->type == jbvNumeric && inn_number_to_int(value->val.numeric, out);
 }
 
 char *
@@ -259,4 +279,80 @@ void
 inn_json_append_string(StringInfo buf, const char *s)
 {
 	escape_json(buf, s);
+}
+
+void
+inn_json_put_key(JsonbParseState **state, const char *key)
+{
+	JsonbValue name = {
+		.type = jbvString,
+		.val.string = {.len = (int) strlen(key), .val = unconstify(char *, key)},
+	};
+
+	(void) pushJsonbValue(state, WJB_KEY, &name);
+}
+
+void
+inn_json_put_text(JsonbParseState **state, const char *key, const char *text)
+{
+	JsonbValue value = {.type = jbvString};
+
+	if (text == NULL)
+		return;
+	value.val.string.len = (int) strlen(text);
+	value.val.string.val = unconstify(char *, text);
+	inn_json_put_value(state, key, &value);
+}
+
+void
+inn_json_put_integer(JsonbParseState **state, const char *key, int64 value)
+{
+	JsonbValue number = {.type = jbvNumeric, .val.numeric = int64_to_numeric(value)};
+
+	inn_json_put_value(state, key, &number);
+}
+
+void
+inn_json_put_value(JsonbParseState **state, const char *key, JsonbValue *value)
+{
+	inn_json_put_key(state, key);
+	(void) pushJsonbValue(state, WJB_VALUE, value);
+}
+
+void
+inn_json_put(JsonbParseState **state, const char *key, Jsonb *json)
+{
+	JsonbValue value;
+
+	if (json == NULL)
+		return;
+	document_value(json, &value);
+	inn_json_put_value(state, key, &value);
+}
+
+void
+inn_json_put_element(JsonbParseState **state, Jsonb *json)
+{
+	JsonbValue value;
+
+	document_value(json, &value);
+	(void) pushJsonbValue(state, WJB_ELEM, &value);
+}
+
+/* A scalar document is an array inside, and must not become one. */
+static void
+document_value(Jsonb *json, JsonbValue *value)
+{
+	if (!JB_ROOT_IS_SCALAR(json) || !JsonbExtractScalar(&json->root, value))
+		JsonbToJsonbValue(json, value);
+}
+
+Jsonb *
+inn_json_from_text(const char *text)
+{
+	JsonbValue value = {.type = jbvString};
+
+	value.val.string.len = (int) strlen(text);
+	value.val.string.val = unconstify(char *, text);
+	return JsonbValueToJsonb(&value);
 }

@@ -20,11 +20,21 @@
 /* a sentence of inn_json_parse() is cut off after so many bytes */
 #define INN_JSON_FAULT_MAX_BYTES 300
 
+/* What is wrong with a text. */
+typedef enum InnJsonFault
+{
+	INN_JSON_GOOD,
+	INN_JSON_SYNTAX,   /* it is no JSON */
+	INN_JSON_NOT_UTF8, /* nor is it text */
+	INN_JSON_UNSTORABLE, /* JSON, but jsonb cannot hold it: \u0000, half a surrogate pair, nesting, long numbers */
+	INN_JSON_TOO_LONG
+} InnJsonFault;
+
 /*
  * Read JSON text: bytes that claim to be UTF-8 and need no closing NUL.
  *
- * True with *out set (*error is NULL), or false with *error set (*out is NULL)
- * to a sentence that says in one line what is wrong; it may quote the text.
+ * INN_JSON_GOOD with *out set (*error is NULL), or what is wrong, with *error set (*out is NULL)
+ * to a sentence that says it in one line; it may quote the text.
  * Bad input never raises an error: not invalid UTF-8, not nesting deeper than
  * max_stack_depth allows, not a number or an escape that jsonb cannot hold.
  * Anything that is not the text's fault, such as lack of memory, is raised.
@@ -34,6 +44,9 @@
  * Interrupts must not be held.  In a database whose encoding is not UTF-8 the
  * text is converted, which needs a transaction.
  */
+extern InnJsonFault inn_json_read(const char *text, size_t len, Jsonb **out, char **error);
+
+/* The same for who does not care what is wrong: true if nothing is. */
 extern bool inn_json_parse(const char *text, size_t len, Jsonb **out, char **error);
 
 /* The value of a key.  False if there is none, or if this is not an object. */
@@ -61,6 +74,22 @@ extern bool inn_json_numbers_fit(Jsonb *json);
 
 /* Any value as a document of its own, palloc'ed. */
 extern Jsonb *inn_json_to_jsonb(const JsonbValue *value);
+
+/*
+ * Putting an object together with pushJsonbValue(): members between WJB_BEGIN_OBJECT and WJB_END_OBJECT.  Nothing is put for
+ * a NULL document or text.
+ */
+extern void inn_json_put_key(JsonbParseState **state, const char *key);
+extern void inn_json_put_text(JsonbParseState **state, const char *key, const char *text);
+extern void inn_json_put_integer(JsonbParseState **state, const char *key, int64 value);
+extern void inn_json_put_value(JsonbParseState **state, const char *key, JsonbValue *value);
+extern void inn_json_put(JsonbParseState **state, const char *key, Jsonb *json);
+
+/* A document as an element of the array that is being put together. */
+extern void inn_json_put_element(JsonbParseState **state, Jsonb *json);
+
+/* A string that is a document of its own. */
+extern Jsonb *inn_json_from_text(const char *text);
 
 /* Append a text as a JSON string: quoted and escaped. */
 extern void inn_json_append_string(StringInfo buf, const char *s);

@@ -90,6 +90,17 @@ inn_wait(InnWaitSocket socket, TimestampTz until)
 }
 
 void
+inn_nap(int64 usec)
+{
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					 (long) Max(usec / 1000, 1), PG_WAIT_EXTENSION);
+
+	/* Whatever it was set for is looked at by who waits in the loop of a worker, who looks before he sleeps. */
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+}
+
+void
 inn_wait_forget_socket(void)
 {
 	if (wait_set != NULL && wait_fd >= 0)

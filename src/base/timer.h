@@ -48,6 +48,9 @@ typedef struct InnWaitSocket
  */
 extern bool inn_wait(InnWaitSocket socket, TimestampTz until);
 
+/* Sleep a little inside a transaction, for something that will not take long; serves interrupts. */
+extern void inn_nap(int64 usec);
+
 /* The watched socket is about to be closed: its number may come back as another's. */
 extern void inn_wait_forget_socket(void);
 

@@ -23,6 +23,7 @@
 	X(SCHEDULER, "scheduler") \
 	X(HTTP, "http") \
 	X(API, "api") \
+	X(EXECUTOR, "executor") \
 	X(RELAY, "relay")
 
 typedef enum InnRole

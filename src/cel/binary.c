@@ -296,7 +296,7 @@ as_double(CelValue value)
 		case CEL_UINT:
 			return (double) value.u.u;
 		case CEL_NUMBER:
-			return cel_number_to_double(value.u.number);
+			return inn_number_to_double(value.u.number);
 		default:
 			return value.u.d;
 	}

@@ -19,6 +19,7 @@
 #ifndef INN_CEL_H
 #define INN_CEL_H
 
+#include "datatype/timestamp.h"
 #include "utils/jsonb.h"
 
 /* Limits of a text; exceeding one is a fault of compilation. */
@@ -56,6 +57,7 @@ typedef struct InnCelInput
 	JsonbContainer *event;
 	JsonbContainer *async;
 	JsonbContainer *variables;
+	bool event_is_captured; /* event was there when the expression was: what is missing in it is null (semantics.md 3.5) */
 } InnCelInput;
 
 /*
@@ -132,6 +134,12 @@ typedef void (*InnCelReport)(void *arg, InnCelProblem problem, const InnCelFault
 /* Compile and check.  True if there is no problem. */
 extern bool inn_cel_judge(const char *text, size_t len, const InnCelPolicy *policy,
 						  InnCelReport report, void *arg);
+
+/*
+ * Read a date in any of the forms that date() takes: RFC 3339, HTTP dates and others (calendar.h).  False if it
+ * is none of them.
+ */
+extern bool inn_cel_date_parse(const char *text, size_t len, TimestampTz *out);
 
 /*
  * Equalities that must hold for a program to be true, for looking programs up by value.

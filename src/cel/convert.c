@@ -12,7 +12,6 @@
 
 #include <math.h>
 
-#include "common/shortest_dec.h"
 #include "mb/pg_wchar.h"
 
 #include "cel/calendar.h"
@@ -23,6 +22,9 @@
 
 /* and by Go up to so many digits */
 #define GO_PLAIN_DIGITS 6
+
+/* from 1970, where Unix counts from, to 2000, where the server does */
+#define EPOCH_OFFSET_SEC ((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY)
 
 /* longest text that is read as a number */
 #define NUMBER_TEXT_MAX 1024
@@ -35,9 +37,6 @@ static CelValue double_from_text(const CelContext *cx, CelValue text);
 static bool is_decimal(const char *text, size_t len);
 static CelValue text_from_double(CelContext *cx, double d);
 static CelValue copy(CelContext *cx, const char *text, size_t length);
-static int with_exponent(const char *digits, int ndigits, int exponent, char *out);
-static int without_exponent(const char *digits, int ndigits, int exponent, char *out);
-static int shortest_digits(double d, char digits[DOUBLE_SHORTEST_DECIMAL_LEN], int *exponent);
 
 static CelValue
 no_conversion(const CelContext *cx, CelValue from, const char *to)
@@ -77,9 +76,9 @@ cel_to_int(CelContext *cx, const CelNode *node, const CelValue *args, int nargs)
 				return cel_error(cx, CEL_ERR_OVERFLOW);
 			return cel_int((int64) value.u.u);
 		case CEL_NUMBER:
-			if (cel_number_to_int(value.u.number, &i))
+			if (inn_number_to_int(value.u.number, &i))
 				return cel_int(i);
-			return int_from_double(cx, cel_number_to_double(value.u.number));
+			return int_from_double(cx, inn_number_to_double(value.u.number));
 		case CEL_DOUBLE:
 			return int_from_double(cx, value.u.d);
 		case CEL_STRING:
@@ -147,7 +146,7 @@ cel_to_uint(CelContext *cx, const CelNode *node, const CelValue *args, int nargs
 			return result;
 		case CEL_NUMBER:
 		case CEL_DOUBLE:
-			d = value.kind == CEL_DOUBLE ? value.u.d : cel_number_to_double(value.u.number);
+			d = value.kind == CEL_DOUBLE ? value.u.d : inn_number_to_double(value.u.number);
 			if (!(d >= 0 && d < 0x1p64))
 				return cel_error(cx, CEL_ERR_OVERFLOW);
 			result.u.u = (uint64) d;
@@ -256,7 +255,7 @@ cel_to_string(CelContext *cx, const CelNode *node, const CelValue *args, int nar
 			return text_from_double(cx, value.u.d);
 		case CEL_NUMBER:
 			if (cx->is_strict)
-				return text_from_double(cx, cel_number_to_double(value.u.number));
+				return text_from_double(cx, inn_number_to_double(value.u.number));
 			return cel_to_text(cx, value);
 		case CEL_BYTES:
 			if (pg_encoding_verifymbstr(GetDatabaseEncoding(), value.u.text, (int) value.length) !=
@@ -347,12 +346,23 @@ cel_to_duration(CelContext *cx, const CelNode *node, const CelValue *args, int n
 	return no_conversion(cx, value, "google.protobuf.Duration");
 }
 
+bool
+inn_cel_date_parse(const char *text, size_t len, TimestampTz *out)
+{
+	CelTime time;
+
+	if (!cel_date_parse(text, len, &time))
+		return false;
+	*out = (time.seconds - EPOCH_OFFSET_SEC) * USECS_PER_SEC + time.nanos / 1000;
+	return true;
+}
+
 /* ---- texts of doubles ---- */
 
 int
 cel_double_to_go_text(double d, char buf[CEL_NUMBER_TEXT_SIZE])
 {
-	char digits[DOUBLE_SHORTEST_DECIMAL_LEN];
+	char digits[INN_NUMBER_MAX_DIGITS];
 	int exponent;
 	int ndigits;
 	int sign = signbit(d) ? 1 : 0;
@@ -362,17 +372,17 @@ cel_double_to_go_text(double d, char buf[CEL_NUMBER_TEXT_SIZE])
 						isnan(d) ? "NaN"
 						: d > 0	 ? "+Inf"
 								 : "-Inf");
-	ndigits = shortest_digits(fabs(d), digits, &exponent);
+	ndigits = inn_number_digits(fabs(d), digits, &exponent);
 	buf[0] = '-';
 	if (exponent < -4 || exponent >= GO_PLAIN_DIGITS)
-		return sign + with_exponent(digits, ndigits, exponent, buf + sign);
-	return sign + without_exponent(digits, ndigits, exponent, buf + sign);
+		return sign + inn_digits_with_exponent(digits, ndigits, exponent, 2, buf + sign);
+	return sign + inn_digits_without_exponent(digits, ndigits, exponent, buf + sign);
 }
 
 int
 cel_double_to_plain_text(double d, char buf[CEL_NUMBER_TEXT_SIZE])
 {
-	char digits[DOUBLE_SHORTEST_DECIMAL_LEN];
+	char digits[INN_NUMBER_MAX_DIGITS];
 	int exponent;
 	int ndigits;
 	int sign = d < 0 ? 1 : 0;
@@ -382,11 +392,11 @@ cel_double_to_plain_text(double d, char buf[CEL_NUMBER_TEXT_SIZE])
 						isnan(d) ? "NaN"
 						: d > 0	 ? "Infinity"
 								 : "-Infinity");
-	ndigits = shortest_digits(fabs(d), digits, &exponent);
+	ndigits = inn_number_digits(fabs(d), digits, &exponent);
 	buf[0] = '-';
 	if (fabs(d) >= PLAIN_TEXT_LIMIT || exponent < -6)
-		return sign + with_exponent(digits, ndigits, exponent, buf + sign);
-	return sign + without_exponent(digits, ndigits, exponent, buf + sign);
+		return sign + inn_digits_with_exponent(digits, ndigits, exponent, 2, buf + sign);
+	return sign + inn_digits_without_exponent(digits, ndigits, exponent, buf + sign);
 }
 
 int
@@ -394,83 +404,7 @@ cel_number_to_text(Numeric number, char buf[CEL_NUMBER_TEXT_SIZE])
 {
 	int64 i;
 
-	if (cel_number_to_int(number, &i))
+	if (inn_number_to_int(number, &i))
 		return snprintf(buf, CEL_NUMBER_TEXT_SIZE, INT64_FORMAT, i);
-	return cel_double_to_plain_text(cel_number_to_double(number), buf);
-}
-
-/* The fewest decimal digits that read back; the value is d.ddd * 10^exponent.  Not for negative numbers. */
-static int
-shortest_digits(double d, char digits[DOUBLE_SHORTEST_DECIMAL_LEN], int *exponent)
-{
-	char text[DOUBLE_SHORTEST_DECIMAL_LEN];
-	int len = double_to_shortest_decimal_bufn(d, text);
-	int ndigits = 0;
-	int point = -1; /* digits before the point */
-	int shift = 0;
-	int leading = 0;
-
-	for (int i = 0; i < len; i++)
-	{
-		if (text[i] == '.')
-			point = ndigits + leading;
-		else if (text[i] == 'e')
-		{
-			text[len] = '\0';
-			shift = atoi(text + i + 1);
-			break;
-		}
-		else if (ndigits == 0 && text[i] == '0')
-			leading++;
-		else
-			digits[ndigits++] = text[i];
-	}
-	if (point < 0)
-		point = ndigits + leading;
-	while (ndigits > 1 && digits[ndigits - 1] == '0')
-		ndigits--;
-	if (ndigits == 0)
-		digits[ndigits++] = '0';
-	*exponent = d == 0 ? 0 : point - leading - 1 + shift;
-	return ndigits;
-}
-
-/* d.ddde+05 */
-static int
-with_exponent(const char *digits, int ndigits, int exponent, char *out)
-{
-	int len = 0;
-
-	out[len++] = digits[0];
-	if (ndigits > 1)
-	{
-		out[len++] = '.';
-		memcpy(out + len, digits + 1, ndigits - 1);
-		len += ndigits - 1;
-	}
-	return len + sprintf(out + len, "e%c%02d", exponent < 0 ? '-' : '+', abs(exponent));
-}
-
-/* 0.00ddd, dd.d or dd000 */
-static int
-without_exponent(const char *digits, int ndigits, int exponent, char *out)
-{
-	int len = 0;
-
-	if (exponent < 0)
-	{
-		out[len++] = '0';
-		out[len++] = '.';
-		for (int i = -1; i > exponent; i--)
-			out[len++] = '0';
-		memcpy(out + len, digits, ndigits);
-		return len + ndigits;
-	}
-	for (int i = 0; i <= exponent || i < ndigits; i++)
-	{
-		if (i == exponent + 1)
-			out[len++] = '.';
-		out[len++] = i < ndigits ? digits[i] : '0';
-	}
-	return len;
+	return cel_double_to_plain_text(inn_number_to_double(number), buf);
 }

@@ -320,6 +320,8 @@ eval_path(CelContext *cx, const CelNode *node)
 		if (value.kind == CEL_JSON_MAP &&
 			cel_json_field(value.u.json, names[at].text, names[at].length, &value))
 			continue;
+		if (cx->input->event_is_captured && node->slot == CEL_ROOT_EVENT)
+			return (CelValue){.kind = CEL_NULL};
 		if (!cx->is_strict)
 			return (CelValue){.kind = CEL_MISSING};
 		return field_of(cx, value, names[at]);
@@ -625,7 +627,7 @@ eval_minus(CelContext *cx, const CelNode *node)
 		case CEL_DOUBLE:
 			return cel_double(-value.u.d);
 		case CEL_NUMBER:
-			return cel_double(-cel_number_to_double(value.u.number));
+			return cel_double(-inn_number_to_double(value.u.number));
 		case CEL_MISSING:
 		case CEL_ERROR:
 			if (cx->is_strict || cx->has_exceeded || cel_is_nothing(value))

@@ -10,7 +10,6 @@
  *	  func.c      functions, as one table
  *	  convert.c   int(), string() and their like
  *	  value.c     what values are: reading jsonb, comparing, iterating
- *	  number.c    numbers of the data, without going through text
  *	  fault.c     what is said when something is wrong
  *	  output.c    values -> jsonb
  *	  calendar.c  timestamps and durations; layout.c matches the forms of dates
@@ -31,8 +30,7 @@
 #ifndef INN_CEL_INTERNAL_H
 #define INN_CEL_INTERNAL_H
 
-#include "utils/numeric.h"
-
+#include "base/number.h"
 #include "cel/cel.h"
 #include "cel/regex.h"
 
@@ -486,18 +484,10 @@ extern int cel_number_to_text(Numeric number, char buf[CEL_NUMBER_TEXT_SIZE]);
 /* Integral numbers below 10^21 as plain integers, others with the fewest digits; returns the length. */
 extern int cel_double_to_plain_text(double d, char buf[CEL_NUMBER_TEXT_SIZE]);
 
-/* ---- number.c ---- */
-
-/* Is the number of the data integral and does it fit? */
-extern bool cel_number_to_int(Numeric number, int64 *out);
-
-/* The double nearest to it. */
-extern double cel_number_to_double(Numeric number);
+/* ---- value.c ---- */
 
 /* An int, uint, double or number with an integral value that fits. */
 extern bool cel_to_integer(CelValue value, int64 *out);
-
-/* ---- value.c ---- */
 
 /* Of what is written in JSON the type that CEL gives it. */
 extern CelValue cel_type_of(CelValue value);

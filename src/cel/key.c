@@ -251,7 +251,7 @@ cel_hash(CelValue value, uint64 *hash)
 			d = value.u.d;
 			break;
 		case CEL_NUMBER:
-			d = cel_number_to_double(value.u.number);
+			d = inn_number_to_double(value.u.number);
 			break;
 		default:
 			return false;

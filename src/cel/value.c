@@ -171,6 +171,29 @@ decode_entry(const JsonbContainer *container, uint32 index, uint32 offset)
 	}
 }
 
+bool
+cel_to_integer(CelValue value, int64 *out)
+{
+	switch (value.kind)
+	{
+		case CEL_INT:
+			*out = value.u.i;
+			return true;
+		case CEL_UINT:
+			*out = (int64) value.u.u;
+			return value.u.u <= (uint64) PG_INT64_MAX;
+		case CEL_NUMBER:
+			return inn_number_to_int(value.u.number, out);
+		case CEL_DOUBLE:
+			if (!(value.u.d >= -0x1p63 && value.u.d < 0x1p63) || value.u.d != trunc(value.u.d))
+				return false;
+			*out = (int64) value.u.d;
+			return true;
+		default:
+			return false;
+	}
+}
+
 /* ---- containers ---- */
 
 uint32
@@ -404,9 +427,9 @@ plain_number(CelValue number)
 
 	if (number.kind != CEL_NUMBER)
 		return number;
-	if (cel_number_to_int(number.u.number, &i))
+	if (inn_number_to_int(number.u.number, &i))
 		return cel_int(i);
-	return cel_double(cel_number_to_double(number.u.number));
+	return cel_double(inn_number_to_double(number.u.number));
 }
 
 static CelOrder

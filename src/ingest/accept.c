@@ -22,6 +22,7 @@
 #include "base/timer.h"
 #include "ingest/accept.h"
 #include "match/match.h"
+#include "store/deliveries.h"
 
 static bool is_blank(const char *body, size_t size);
 static void refuse_body(InnSubmission *submission, int sqlerrcode, const char *message,
@@ -204,6 +205,7 @@ store_events(InnSubmission *const *submissions, int nsubmissions)
 	if (nsubmissions == 1)
 	{
 		inn_events_insert(submissions[0]->events, nevents);
+		inn_deliveries_put(submissions[0]->events, nevents);
 		return;
 	}
 
@@ -215,6 +217,7 @@ store_events(InnSubmission *const *submissions, int nsubmissions)
 			all[nevents++] = submissions[i]->events[j];
 	}
 	inn_events_insert(all, nevents);
+	inn_deliveries_put(all, nevents);
 
 	nevents = 0;
 	for (int i = 0; i < nsubmissions; i++)

@@ -63,11 +63,6 @@ static const InnField priority[] = {
 	{"run", INN_FIELD_EXPRESSION, REQUIRED},
 };
 
-static const InnField timeouts[] = {
-	{"start", INN_FIELD_DURATION, OPTIONAL, 1},
-	{"finish", INN_FIELD_DURATION, OPTIONAL, 1},
-};
-
 static const char *const singleton_modes[] = {"skip", "cancel", NULL};
 
 static const InnField singleton[] = {
@@ -75,29 +70,29 @@ static const InnField singleton[] = {
 	{"key", INN_FIELD_EXPRESSION},
 };
 
-/* one entry of the array "cancel" */
-static const InnField cancel[] = {
-	{"event", INN_FIELD_TEXT, REQUIRED, 1, EVENT_NAME_MAX_CHARS},
-	{"if", INN_FIELD_EXPRESSION, .policy = &inn_cancel_policy},
-	{"timeout", INN_FIELD_DEADLINE},
-};
-
-/* The options that are an object each. */
+/* The options that are an object each, of whose members the shape is all that matters here. */
 static const struct
 {
 	const char *key;
-	const char *subject; /* of a sentence, with its verb */
 	const InnField *fields;
 	int nfields;
 } objects[] = {
-	{"throttle", "Throttling is", throttle, lengthof(throttle)},
-	{"rateLimit", "Rate limiting is", rate_limit, lengthof(rate_limit)},
-	{"debounce", "Debouncing is", debounce, lengthof(debounce)},
-	{"batchEvents", "Batching of events is", batch_events, lengthof(batch_events)},
-	{"priority", "Priority is", priority, lengthof(priority)},
-	{"timeouts", "A timeout of runs is", timeouts, lengthof(timeouts)},
-	{"singleton", "Singleton mode is", singleton, lengthof(singleton)},
+	{"throttle", throttle, lengthof(throttle)},
+	{"rateLimit", rate_limit, lengthof(rate_limit)},
+	{"debounce", debounce, lengthof(debounce)},
+	{"batchEvents", batch_events, lengthof(batch_events)},
+	{"priority", priority, lengthof(priority)},
+	{"singleton", singleton, lengthof(singleton)},
 };
+
+/* members of the object "timeouts" */
+static const InnField start_timeout = {"start", INN_FIELD_DURATION, OPTIONAL, 1};
+static const InnField finish_timeout = {"finish", INN_FIELD_DURATION, OPTIONAL, 1};
+
+/* members of an entry of the array "cancel" */
+static const InnField cancel_event = {"event", INN_FIELD_TEXT, REQUIRED, 1, EVENT_NAME_MAX_CHARS};
+static const InnField cancel_if = {"if", INN_FIELD_EXPRESSION, .policy = &inn_cancel_policy};
+static const InnField cancel_timeout = {"timeout", INN_FIELD_DEADLINE};
 
 static const InnField idempotency = {"idempotency", INN_FIELD_EXPRESSION};
 
@@ -111,8 +106,22 @@ static const InnField limit_key = {"key", INN_FIELD_EXPRESSION};
 static const char *const limit_scopes[] = {"fn", "env", "account", NULL};
 static const InnField limit_scope = {"scope", INN_FIELD_CHOICE, .choices = limit_scopes};
 
+/* What is not enforced yet.  An option becomes supported by leaving this list. */
+static const struct
+{
+	const char *key;
+	const char *subject; /* of a sentence, with its verb */
+} unsupported[] = {
+	{"concurrency", "Limiting concurrency is"}, {"throttle", "Throttling is"},
+	{"rateLimit", "Rate limiting is"},			{"debounce", "Debouncing is"},
+	{"batchEvents", "Batching of events is"},	{"priority", "Priority is"},
+	{"singleton", "Singleton mode is"},			{"idempotency", "An idempotency expression is"},
+};
+
 static void judge_objects(const InnPlace *config);
-static void judge_cancel(const InnPlace *config);
+static void judge_timeouts(const InnPlace *config, InnDefinition *definition);
+static void judge_cancels(const InnPlace *config, InnDefinition *definition);
+static InnCancel judge_cancel(const InnPlace *entry);
 static void judge_idempotency(const InnPlace *config);
 static void judge_combinations(const InnPlace *config);
 static void judge_concurrency(const InnPlace *config);
@@ -120,15 +129,16 @@ static bool judge_concurrency_number(const InnPlace *config, const JsonbValue *v
 static bool judge_concurrency_object(const InnPlace *config, const JsonbValue *value);
 static bool judge_limits(const InnPlace *place, const char *key, int max, const InnField *limit);
 static bool judge_limit(const InnPlace *place, const InnField *limit);
-static void refuse(const InnPlace *config, const char *key, const char *subject);
+static void refuse_unsupported(const InnPlace *config, const char *key);
 
 void
-inn_flow_judge(const InnPlace *config)
+inn_flow_judge(const InnPlace *config, InnDefinition *definition)
 {
 	judge_concurrency(config);
 	judge_objects(config);
+	judge_timeouts(config, definition);
 	judge_idempotency(config);
-	judge_cancel(config);
+	judge_cancels(config, definition);
 	judge_combinations(config);
 }
 
@@ -144,8 +154,19 @@ judge_objects(const InnPlace *config)
 			continue;
 		if (inn_place_open(config, objects[i].key, &value, &option))
 			inn_place_judge(&option, objects[i].fields, objects[i].nfields);
-		refuse(config, objects[i].key, objects[i].subject);
+		refuse_unsupported(config, objects[i].key);
 	}
+}
+
+static void
+judge_timeouts(const InnPlace *config, InnDefinition *definition)
+{
+	InnPlace timeouts;
+
+	if (!inn_place_enter(config, "timeouts", &timeouts))
+		return;
+	(void) inn_place_duration(&timeouts, &start_timeout, &definition->start_timeout_usec);
+	(void) inn_place_duration(&timeouts, &finish_timeout, &definition->finish_timeout_usec);
 }
 
 static void
@@ -153,25 +174,40 @@ judge_idempotency(const InnPlace *config)
 {
 	inn_place_judge(config, &idempotency, 1);
 	if (inn_place_is_set(config, &idempotency))
-		refuse(config, idempotency.key, "An idempotency expression is");
+		refuse_unsupported(config, idempotency.key);
 }
 
 static void
-judge_cancel(const InnPlace *config)
+judge_cancels(const InnPlace *config, InnDefinition *definition)
 {
 	int count;
 	JsonbValue *entries = inn_place_elements(config, "cancel", CANCEL_MAX, &count);
-	JsonbValue unused;
 
+	definition->cancels = palloc0(Max(count, 1) * sizeof(InnCancel));
+	definition->ncancels = count;
 	for (int i = 0; i < count; i++)
 	{
 		InnPlace entry;
 
 		if (inn_place_open(config, psprintf("cancel[%d]", i), &entries[i], &entry))
-			inn_place_judge(&entry, cancel, lengthof(cancel));
+			definition->cancels[i] = judge_cancel(&entry);
 	}
-	if (inn_place_get(config, "cancel", &unused))
-		refuse(config, "cancel", "Cancelling by an event is");
+}
+
+static InnCancel
+judge_cancel(const InnPlace *entry)
+{
+	InnCancel cancel = {
+		.event = inn_place_text(entry, &cancel_event),
+		.expression = inn_place_expression(entry, &cancel_if),
+		.expires_at = INN_NEVER,
+	};
+	TimestampTz when;
+
+	if (inn_place_deadline(entry, &cancel_timeout, &cancel.timeout_usec, &when) &&
+		cancel.timeout_usec == 0)
+		cancel.expires_at = when;
+	return cancel;
 }
 
 static void
@@ -208,7 +244,7 @@ judge_concurrency(const InnPlace *config)
 		has_effect = judge_concurrency_object(config, &value);
 
 	if (has_effect)
-		refuse(config, key, "Limiting concurrency is");
+		refuse_unsupported(config, key);
 }
 
 /* All functions that judge limits tell whether there is one that has an effect. */
@@ -277,7 +313,12 @@ judge_limit(const InnPlace *place, const InnField *limit)
 }
 
 static void
-refuse(const InnPlace *config, const char *key, const char *subject)
+refuse_unsupported(const InnPlace *config, const char *key)
 {
-	inn_place_fault(config, key, INN_FAULT_UNSUPPORTED, "%s not supported yet.", subject);
+	for (int i = 0; i < (int) lengthof(unsupported); i++)
+	{
+		if (strcmp(unsupported[i].key, key) == 0)
+			inn_place_fault(config, key, INN_FAULT_UNSUPPORTED, "%s not supported yet.",
+							unsupported[i].subject);
+	}
 }

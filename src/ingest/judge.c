@@ -34,15 +34,14 @@ typedef struct ExpressionSink
 } ExpressionSink;
 
 static char *join_path(const InnPlace *place, const char *key);
-static void append_fault(StringInfo buf, const char *path, InnFaultKind kind, const char *message);
+static void append_fault(StringInfo buf, const InnFault *fault);
+static char *omitted(const InnFaults *faults);
 static bool get_required(const InnPlace *place, const InnField *field, JsonbValue *out);
 static bool is_left_empty(const InnField *field, const JsonbValue *value);
 static void put_problem(void *arg, InnCelProblem problem, const InnCelFault *fault);
-static void judge_duration(const InnPlace *place, const InnField *field);
-static void judge_deadline(const InnPlace *place, const InnField *field);
 static bool read_duration(const JsonbValue *value, int64 *usec);
-static bool is_rfc3339(const char *text);
-static bool is_offset(const char *text);
+static bool read_rfc3339(const char *text, TimestampTz *when);
+static bool read_offset(const char *text, int *minutes);
 static bool fits(const char *text, const char *pattern);
 static int two_digits(const char *text);
 
@@ -54,28 +53,39 @@ inn_faults_to_json(const InnFaults *faults)
 	initStringInfo(&buf);
 	appendStringInfoChar(&buf, '[');
 	for (int i = 0; i < faults->count; i++)
-	{
-		const InnFault *fault = &faults->items[i];
-
-		append_fault(&buf, fault->path, fault->kind, fault->message);
-	}
+		append_fault(&buf, &faults->items[i]);
 	if (faults->nomitted > 0)
-		append_fault(&buf, "", faults->has_invalid ? INN_FAULT_INVALID : INN_FAULT_UNSUPPORTED,
-					 psprintf("%d more faults are not listed.", faults->nomitted));
+		append_fault(&buf,
+					 &(InnFault){
+						 .kind = faults->has_invalid ? INN_FAULT_INVALID : INN_FAULT_UNSUPPORTED,
+						 .path = "",
+						 .message = omitted(faults),
+					 });
 	appendStringInfoChar(&buf, ']');
 
 	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(buf.data)));
 }
 
 static void
-append_fault(StringInfo buf, const char *path, InnFaultKind kind, const char *message)
+append_fault(StringInfo buf, const InnFault *fault)
 {
 	appendStringInfoString(buf, buf->len > 1 ? ",{\"path\":" : "{\"path\":");
-	inn_json_append_string(buf, path);
+	inn_json_append_string(buf, fault->path);
+	if (fault->subject != NULL)
+	{
+		appendStringInfoString(buf, ",\"function_id\":");
+		inn_json_append_string(buf, fault->subject);
+	}
 	appendStringInfo(buf, ",\"code\":\"%s\",\"message\":",
-					 kind == INN_FAULT_UNSUPPORTED ? "not_supported" : "invalid");
-	inn_json_append_string(buf, message);
+					 fault->kind == INN_FAULT_UNSUPPORTED ? "not_supported" : "invalid");
+	inn_json_append_string(buf, fault->message);
 	appendStringInfoChar(buf, '}');
+}
+
+static char *
+omitted(const InnFaults *faults)
+{
+	return psprintf("%d more faults are not listed.", faults->nomitted);
 }
 
 char *
@@ -88,11 +98,15 @@ inn_faults_to_detail(const InnFaults *faults)
 	{
 		const InnFault *fault = &faults->items[i];
 
-		appendStringInfo(&buf, "%s%s%s%s", i > 0 ? "\n" : "", fault->path,
-						 fault->path[0] != '\0' ? ": " : "", fault->message);
+		if (i > 0)
+			appendStringInfoChar(&buf, '\n');
+		appendStringInfoString(&buf, fault->path);
+		if (fault->subject != NULL)
+			appendStringInfo(&buf, " (%s)", fault->subject);
+		appendStringInfo(&buf, "%s%s", fault->path[0] != '\0' ? ": " : "", fault->message);
 	}
 	if (faults->nomitted > 0)
-		appendStringInfo(&buf, "\n%d more faults are not listed.", faults->nomitted);
+		appendStringInfo(&buf, "\n%s", omitted(faults));
 
 	return buf.data;
 }
@@ -128,8 +142,10 @@ inn_place_fault(const InnPlace *place, const char *key, InnFaultKind kind, const
 		enlargeStringInfo(&message, missing);
 	}
 
-	faults->items[faults->count++] =
-		(InnFault){.kind = kind, .path = join_path(place, key), .message = message.data};
+	faults->items[faults->count++] = (InnFault){.kind = kind,
+												.path = join_path(place, key),
+												.subject = faults->subject,
+												.message = message.data};
 }
 
 static char *
@@ -346,6 +362,7 @@ inn_place_judge(const InnPlace *place, const InnField *fields, int nfields)
 	{
 		const InnField *field = &fields[i];
 		int64 unused;
+		TimestampTz unused_time;
 
 		switch (field->type)
 		{
@@ -356,10 +373,10 @@ inn_place_judge(const InnPlace *place, const InnField *fields, int nfields)
 				(void) inn_place_integer(place, field, &unused);
 				break;
 			case INN_FIELD_DURATION:
-				judge_duration(place, field);
+				(void) inn_place_duration(place, field, &unused);
 				break;
 			case INN_FIELD_DEADLINE:
-				judge_deadline(place, field);
+				(void) inn_place_deadline(place, field, &unused, &unused_time);
 				break;
 			case INN_FIELD_CHOICE:
 				(void) inn_place_choice(place, field);
@@ -371,24 +388,24 @@ inn_place_judge(const InnPlace *place, const InnField *fields, int nfields)
 	}
 }
 
-static void
-judge_duration(const InnPlace *place, const InnField *field)
+bool
+inn_place_duration(const InnPlace *place, const InnField *field, int64 *usec)
 {
 	JsonbValue value;
-	int64 usec;
 	char min[INN_DURATION_TEXT_SIZE];
 	char max[INN_DURATION_TEXT_SIZE];
 
+	Assert(field->type == INN_FIELD_DURATION);
 	if (!get_required(place, field, &value))
-		return;
-	if (!read_duration(&value, &usec))
+		return false;
+	if (!read_duration(&value, usec))
 	{
 		inn_place_fault(place, field->key, INN_FAULT_INVALID,
 						"Must be a duration such as \"30s\" or \"1d12h\".");
-		return;
+		return false;
 	}
-	if (usec >= field->min && (field->max == 0 || usec <= field->max))
-		return;
+	if (*usec >= field->min && (field->max == 0 || *usec <= field->max))
+		return true;
 
 	inn_duration_format(field->min, min, sizeof(min));
 	inn_duration_format(field->max, max, sizeof(max));
@@ -396,20 +413,28 @@ judge_duration(const InnPlace *place, const InnField *field)
 		inn_place_fault(place, field->key, INN_FAULT_INVALID, "Must be at least %s.", min);
 	else
 		inn_place_fault(place, field->key, INN_FAULT_INVALID, "Must be from %s to %s.", min, max);
+	return false;
 }
 
-static void
-judge_deadline(const InnPlace *place, const InnField *field)
+/* A duration of zero has passed already, and so has its time. */
+bool
+inn_place_deadline(const InnPlace *place, const InnField *field, int64 *usec, TimestampTz *when)
 {
 	JsonbValue value;
-	int64 usec;
 
-	if (!get_required(place, field, &value) || read_duration(&value, &usec))
-		return;
-	if (value.type != jbvString || !is_rfc3339(inn_json_string(&value)))
-		inn_place_fault(place, field->key, INN_FAULT_INVALID,
-						"Must be a duration such as \"30s\" or \"1d12h\", or a time such as "
-						"\"2030-01-31T12:00:00Z\".");
+	Assert(field->type == INN_FIELD_DEADLINE);
+	*usec = 0;
+	*when = 0;
+	if (!get_required(place, field, &value))
+		return false;
+	if (read_duration(&value, usec))
+		return true;
+	if (value.type == jbvString && read_rfc3339(inn_json_string(&value), when))
+		return true;
+	inn_place_fault(place, field->key, INN_FAULT_INVALID,
+					"Must be a duration such as \"30s\" or \"1d12h\", or a time such as "
+					"\"2030-01-31T12:00:00Z\".");
+	return false;
 }
 
 static bool
@@ -421,43 +446,60 @@ read_duration(const JsonbValue *value, int64 *usec)
 
 /* date-time of RFC 3339: "2030-01-31T12:00:00[.000](Z|+01:00)" */
 static bool
-is_rfc3339(const char *text)
+read_rfc3339(const char *text, TimestampTz *when)
 {
 	static const char pattern[] = "0000-00-00T00:00:00";
-	int year;
-	int month;
-	int day;
+	int year, month, day, hour, minute, second;
+	int64 fraction = 0;
+	int offset;
 
 	if (!fits(text, pattern))
 		return false;
 	year = two_digits(text) * 100 + two_digits(text + 2);
 	month = two_digits(text + 5);
 	day = two_digits(text + 8);
+	hour = two_digits(text + 11);
+	minute = two_digits(text + 14);
+	second = two_digits(text + 17);
 	if (month < 1 || month > MONTHS_PER_YEAR || day < 1 || day > day_tab[isleap(year)][month - 1])
 		return false;
-	if (two_digits(text + 11) > 23 || two_digits(text + 14) > 59 || two_digits(text + 17) > 60)
+	if (hour > 23 || minute > 59 || second > 60)
 		return false;
 
 	text += sizeof(pattern) - 1;
 	if (*text == '.')
 	{
+		int64 unit = USECS_PER_SEC / 10;
+
 		if (!fits(++text, "0"))
 			return false;
-		text += strspn(text, "0123456789");
+		for (; *text >= '0' && *text <= '9'; text++, unit /= 10)
+			fraction += (*text - '0') * unit;
 	}
-	return is_offset(text);
+	if (!read_offset(text, &offset))
+		return false;
+	*when = (date2j(year, month, day) - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY +
+			(hour * MINS_PER_HOUR + minute - offset) * USECS_PER_MINUTE + second * USECS_PER_SEC +
+			fraction;
+	return true;
 }
 
+/* In minutes east of Greenwich. */
 static bool
-is_offset(const char *text)
+read_offset(const char *text, int *minutes)
 {
+	*minutes = 0;
 	if (*text == 'Z' || *text == 'z')
 		return text[1] == '\0';
 	if (*text != '+' && *text != '-')
 		return false;
-	text++;
-	return strlen(text) == 5 && fits(text, "00:00") && two_digits(text) <= 23 &&
-		   two_digits(text + 3) <= 59;
+	if (strlen(text) != 6 || !fits(text + 1, "00:00") || two_digits(text + 1) > 23 ||
+		two_digits(text + 4) > 59)
+		return false;
+	*minutes = two_digits(text + 1) * MINS_PER_HOUR + two_digits(text + 4);
+	if (*text == '-')
+		*minutes = -*minutes;
+	return true;
 }
 
 /* Does a text begin like a pattern, where 0 stands for a digit and a letter for itself in either case? */

@@ -22,11 +22,10 @@
 
 #include "base/cron.h"
 #include "base/errors.h"
+#include "base/httpurl.h"
 #include "base/when.h"
 #include "ingest/flow.h"
 #include "ingest/register.h"
-
-#define RUNTIME_HTTP "http"
 
 #define NAME_MAX_CHARS 255
 
@@ -41,14 +40,16 @@ typedef struct JudgedTrigger
 	int64 jitter_usec;
 } JudgedTrigger;
 
-static void judge_identity(const InnPlace *config, InnDefinition *definition);
+static bool judge_definition(const InnPlace *place, Jsonb *config, InnRuntime usual,
+							 InnDefinition *definition);
 static char *judge_slug(const InnPlace *config);
-static const char *judge_runtime(const InnPlace *config);
-static bool judge_steps(const InnPlace *config, bool is_called, int64 *retries);
-static bool judge_step(const InnPlace *step, bool is_called, int64 *retries);
-static void judge_step_runtime(const InnPlace *step, bool is_required);
-static bool is_callable_url(const char *url);
-static int judge_retries(const InnPlace *config, bool is_called);
+static InnRuntime judge_runtime(const InnPlace *config, InnRuntime usual);
+static int judge_retries(const InnPlace *config, InnDefinition *definition);
+static bool judge_steps(const InnPlace *config, InnDefinition *definition, int64 *retries);
+static bool judge_step(const InnPlace *step, const char *key, InnDefinition *definition,
+					   int64 *retries);
+static char *judge_step_runtime(const InnPlace *step, bool is_called);
+static void refuse_websocket(const InnPlace *runtime, const char *key);
 static void judge_triggers(const InnPlace *config, InnDefinition *definition);
 static void define_trigger(const JudgedTrigger *trigger, InnTriggerDefinition *definition);
 static JudgedTrigger judge_trigger(const InnPlace *place);
@@ -63,17 +64,15 @@ static const InnField slug_field = {"id", INN_FIELD_TEXT, true};
 static const InnField name_field = {"name", INN_FIELD_TEXT, false, 1, NAME_MAX_CHARS};
 static const InnField app_field = {"app_id", INN_FIELD_TEXT, false, 1, NAME_MAX_CHARS};
 
-static const char *const runtimes[] = {INN_RUNTIME_PULL, RUNTIME_HTTP, "sql", NULL};
+static const char *const runtimes[] = {"pull", "http", "sql", NULL};
 static const InnField runtime_field = {"runtime", INN_FIELD_CHOICE, .choices = runtimes};
 
 /* more than INN_MAX_RETRIES is no fault: it means as many as there can be */
 static const InnField retries_field = {"retries", INN_FIELD_INTEGER};
 static const InnField attempts_field = {"attempts", INN_FIELD_INTEGER};
 
-static const InnField step_fields[] = {
-	{"id", INN_FIELD_TEXT},
-	{"name", INN_FIELD_TEXT},
-};
+static const InnField step_id_field = {"id", INN_FIELD_TEXT, .max = NAME_MAX_CHARS};
+static const InnField step_name_field = {"name", INN_FIELD_TEXT};
 static const char *const step_types[] = {"http", "ws", NULL};
 static const InnField step_type_field = {"type", INN_FIELD_CHOICE, true, .choices = step_types};
 static const InnField step_url_field = {"url", INN_FIELD_TEXT, true};
@@ -119,46 +118,52 @@ inn_definition_judge(Jsonb *config, InnDefinition *definition, InnFaults *faults
 	InnPlace place = {.object = &config->root, .path = "", .faults = faults};
 
 	Assert(faults->count == 0);
+	return judge_definition(&place, config, INN_RUNTIME_PULL, definition) && faults->count == 0;
+}
 
+bool
+inn_definition_judge_of_app(Jsonb *config, const char *path, InnDefinition *definition,
+							InnFaults *faults)
+{
+	InnPlace place = {.object = &config->root, .path = path, .faults = faults};
+	int nbefore = faults->count + faults->nomitted;
+
+	return judge_definition(&place, config, INN_RUNTIME_HTTP, definition) &&
+		   faults->count + faults->nomitted == nbefore;
+}
+
+/* False if there is nothing that could be judged. */
+static bool
+judge_definition(const InnPlace *place, Jsonb *config, InnRuntime usual, InnDefinition *definition)
+{
 	memset(definition, 0, sizeof(*definition));
 	definition->config = config;
 
-	if (!JsonContainerIsObject(&config->root))
+	if (!JsonContainerIsObject(place->object))
 	{
-		inn_place_fault(&place, NULL, INN_FAULT_INVALID, "Must be an object.");
+		inn_place_fault(place, NULL, INN_FAULT_INVALID, "Must be an object.");
 		return false;
 	}
 	if (VARSIZE(config) > INN_CONFIG_MAX_BYTES)
 	{
-		inn_place_fault(&place, NULL, INN_FAULT_INVALID, "Must not be larger than %d kB.",
+		inn_place_fault(place, NULL, INN_FAULT_INVALID, "Must not be larger than %d kB.",
 						INN_CONFIG_MAX_BYTES / 1024);
 		return false;
 	}
 
-	judge_identity(&place, definition);
-	definition->runtime = judge_runtime(&place);
-	definition->max_attempts =
-		1 + judge_retries(&place, definition->runtime != NULL &&
-									  strcmp(definition->runtime, RUNTIME_HTTP) == 0);
-	judge_triggers(&place, definition);
-	inn_flow_judge(&place);
-
-	return faults->count == 0;
-}
-
-static void
-judge_identity(const InnPlace *config, InnDefinition *definition)
-{
-	definition->slug = judge_slug(config);
-
+	definition->slug = judge_slug(place);
 	/* SDKs always send a name; a config written by hand may do without */
-	definition->name = inn_place_text(config, &name_field);
+	definition->name = inn_place_text(place, &name_field);
 	if (definition->name == NULL)
 		definition->name = definition->slug;
-
-	definition->app = inn_place_text(config, &app_field);
+	definition->app = inn_place_text(place, &app_field);
 	if (definition->app == NULL)
 		definition->app = INN_DEFAULT_APP;
+	definition->runtime = judge_runtime(place, usual);
+	definition->max_attempts = 1 + judge_retries(place, definition);
+	judge_triggers(place, definition);
+	inn_flow_judge(place, definition);
+	return true;
 }
 
 /* An id is a part of URLs and of Redis keys, so it has only what needs no escaping there. */
@@ -183,49 +188,46 @@ judge_slug(const InnPlace *config)
 	return slug;
 }
 
-/* NULL if it is none. */
-static const char *
-judge_runtime(const InnPlace *config)
+/* Without a word about it, it is the usual one. */
+static InnRuntime
+judge_runtime(const InnPlace *config, InnRuntime usual)
 {
 	JsonbValue unused;
-	const char *runtime;
-	const char *cause = runtime_field.key;
+	const char *name;
+	InnRuntime runtime;
 
-	if (inn_place_get(config, runtime_field.key, &unused))
-		runtime = inn_place_choice(config, &runtime_field);
-	else if (inn_place_get(config, "steps", &unused))
+	if (!inn_place_get(config, runtime_field.key, &unused))
 	{
 		/* only SDKs send steps, to say where they want to be called */
-		runtime = RUNTIME_HTTP;
-		cause = "steps";
+		return inn_place_get(config, "steps", &unused) ? INN_RUNTIME_HTTP : usual;
 	}
-	else
-		runtime = INN_RUNTIME_PULL;
-
-	if (runtime != NULL && strcmp(runtime, INN_RUNTIME_PULL) != 0)
-		inn_place_fault(config, cause, INN_FAULT_UNSUPPORTED,
-						"The runtime \"%s\" is not supported yet; \"%s\" is.", runtime,
-						INN_RUNTIME_PULL);
+	name = inn_place_choice(config, &runtime_field);
+	runtime = name == NULL ? INN_RUNTIME_PULL : inn_runtime_of_name(name);
+	if (runtime == INN_RUNTIME_SQL)
+		inn_place_fault(config, runtime_field.key, INN_FAULT_UNSUPPORTED,
+						"The runtime \"%s\" is not supported yet; \"%s\" and \"%s\" are.",
+						inn_runtime_name(INN_RUNTIME_SQL), inn_runtime_name(INN_RUNTIME_PULL),
+						inn_runtime_name(INN_RUNTIME_HTTP));
 	return runtime;
 }
 
 /* The number of the step goes before that of the function. */
 static int
-judge_retries(const InnPlace *config, bool is_called)
+judge_retries(const InnPlace *config, InnDefinition *definition)
 {
 	int64 retries;
 	int64 step_retries;
 
 	if (!inn_place_integer(config, &retries_field, &retries))
 		retries = INN_DEFAULT_RETRIES;
-	if (judge_steps(config, is_called, &step_retries))
+	if (judge_steps(config, definition, &step_retries))
 		retries = step_retries;
 	return (int) Min(retries, INN_MAX_RETRIES);
 }
 
-/* Functions that judge steps tell whether there is a number of retries. */
+/* Functions that judge steps tell whether there is a number of retries, and fill in where to call. */
 static bool
-judge_steps(const InnPlace *config, bool is_called, int64 *retries)
+judge_steps(const InnPlace *config, InnDefinition *definition, int64 *retries)
 {
 	InnPlace steps;
 	InnPlace step;
@@ -235,7 +237,7 @@ judge_steps(const InnPlace *config, bool is_called, int64 *retries)
 
 	if (!inn_place_get(config, "steps", &value))
 	{
-		if (is_called)
+		if (definition->runtime == INN_RUNTIME_HTTP)
 			inn_place_fault(config, "steps", INN_FAULT_INVALID,
 							"Required with the runtime \"http\".");
 		return false;
@@ -255,57 +257,69 @@ judge_steps(const InnPlace *config, bool is_called, int64 *retries)
 				   pg_mbcliplen(value.val.string.val, value.val.string.len, STEP_KEY_MAX_BYTES));
 	(void) JsonbIteratorNext(&it, &value, true); /* WJB_VALUE */
 
-	return inn_place_open(&steps, key, &value, &step) && judge_step(&step, is_called, retries);
+	return inn_place_open(&steps, key, &value, &step) &&
+		   judge_step(&step, key, definition, retries);
 }
 
 static bool
-judge_step(const InnPlace *step, bool is_called, int64 *retries)
+judge_step(const InnPlace *step, const char *key, InnDefinition *definition, int64 *retries)
 {
+	bool is_called = definition->runtime == INN_RUNTIME_HTTP;
+	char *id = inn_place_text(step, &step_id_field);
+	char *url;
 	InnPlace place;
 
-	inn_place_judge(step, step_fields, lengthof(step_fields));
-	judge_step_runtime(step, is_called);
+	inn_place_judge(step, &step_name_field, 1);
+	url = judge_step_runtime(step, is_called);
+	if (is_called && url != NULL)
+	{
+		definition->url = url;
+		definition->step_id = id == NULL ? key : id;
+	}
 	return inn_place_enter(step, retries_field.key, &place) &&
 		   inn_place_integer(&place, &attempts_field, retries);
 }
 
-static void
-judge_step_runtime(const InnPlace *step, bool is_required)
+/* The URL, normalised; NULL if there is none that is right. */
+static char *
+judge_step_runtime(const InnPlace *step, bool is_called)
 {
 	InnPlace runtime;
 	JsonbValue value;
-	const char *url;
+	const char *type;
+	const char *fault;
+	char *url;
+	InnUrlKind kind;
 
 	if (!inn_place_get(step, "runtime", &value))
 	{
-		if (is_required)
+		if (is_called)
 			inn_place_fault(step, "runtime", INN_FAULT_INVALID, "Required.");
-		return;
+		return NULL;
 	}
 	if (!inn_place_open(step, "runtime", &value, &runtime))
-		return;
+		return NULL;
 
-	(void) inn_place_choice(&runtime, &step_type_field);
+	type = inn_place_choice(&runtime, &step_type_field);
 	url = inn_place_text(&runtime, &step_url_field);
-	if (url != NULL && !is_callable_url(url))
-		inn_place_fault(&runtime, step_url_field.key, INN_FAULT_INVALID,
-						"Must be a URL that begins with http://, https://, ws:// or wss://.");
+	if (url == NULL)
+		return NULL;
+	url = inn_http_url_normalize(url, &kind, &fault);
+	if (url == NULL)
+		inn_place_fault(&runtime, step_url_field.key, INN_FAULT_INVALID, "%s", fault);
+	else if (is_called && kind == INN_URL_WEBSOCKET)
+		refuse_websocket(&runtime, step_url_field.key);
+	else if (is_called && type != NULL && strcmp(type, "ws") == 0)
+		refuse_websocket(&runtime, step_type_field.key);
+	return url;
 }
 
-/* scheme "://" and something that can be a host */
-static bool
-is_callable_url(const char *url)
+static void
+refuse_websocket(const InnPlace *runtime, const char *key)
 {
-	static const char *const schemes[] = {"http://", "https://", "ws://", "wss://"};
-
-	for (int i = 0; i < (int) lengthof(schemes); i++)
-	{
-		size_t len = strlen(schemes[i]);
-
-		if (pg_strncasecmp(url, schemes[i], len) == 0)
-			return url[len] != '\0' && strchr("/?#:", url[len]) == NULL;
-	}
-	return false;
+	inn_place_fault(runtime, key, INN_FAULT_UNSUPPORTED,
+					"An app that connects by WebSocket is not supported yet; one that is called "
+					"at an http:// or https:// URL is.");
 }
 
 /* A function without triggers is legal: it can be invoked. */

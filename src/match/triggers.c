@@ -64,6 +64,7 @@ static const char **trigger_texts(const char *name, int *count);
 static void compile(InnCompiledTrigger *trigger);
 static const InnTriggerSet *keep(uint64 hash, const LookUp *what, const InnTriggerSet *set);
 static void copy_set(InnTriggerSet *set);
+static void copy_function(InnFunction *function);
 static bool is_full(void);
 static void make_cache(void);
 static void note_invalidation(Datum arg, Oid relation);
@@ -204,16 +205,24 @@ copy_set(InnTriggerSet *set)
 										   Max(set->ntriggers, 1) * sizeof(InnCompiledTrigger));
 	for (int i = 0; i < set->ntriggers; i++)
 	{
-		InnTrigger *trigger = &set->triggers[i].trigger;
-
 		set->triggers[i] = triggers[i];
-		trigger->function.slug = pstrdup(trigger->function.slug);
+		copy_function(&set->triggers[i].trigger.function);
 		compile(&set->triggers[i]);
 	}
 
 	set->paths = palloc(Max(set->npaths, 1) * sizeof(InnTriggerPath));
 	for (int i = 0; i < set->npaths; i++)
 		set->paths[i] = (InnTriggerPath){pstrdup(paths[i].event_name), pstrdup(paths[i].path)};
+}
+
+static void
+copy_function(InnFunction *function)
+{
+	function->slug = pstrdup(function->slug);
+	if (function->url == NULL)
+		return;
+	function->url = pstrdup(function->url);
+	function->step_id = pstrdup(function->step_id);
 }
 
 void

@@ -9,7 +9,7 @@
  *
  * Invariants:
  *
- *	(1) A run that has ended never changes again: inn_runs_end() tests it.
+ *	(1) A run that has ended never changes again: inn_runs_end() tests it, when it is written.
  *	(2) A report counts only if its lease could be deleted in the same transaction.
  *	(3) Locks are taken in the order item, lease, run.
  *	(4) An item of a run that has ended (a cancellation can overtake a failing attempt that is just
@@ -36,19 +36,24 @@
 #include "run/lifecycle.h"
 #include "store/outbox.h"
 
+/* How long to try to claim a run that somebody else is changing. */
+#define CLAIM_PATIENCE_USEC (INT64CONST(2) * USECS_PER_SEC)
+#define CLAIM_NAP_USEC 1000
+
 /* Leases that one call of inn_run_expire() gives up on. */
 #define EXPIRE_BATCH 100
 
+static void put_first_jobs(const InnRun *runs, int nruns);
 static int drop_ended(InnItem *items, int nitems);
 static int take(const InnFunction *function, const InnUlid *run_ids, int nrun_ids, TimestampTz now,
 				int max, InnItem *items);
 static void start(const InnItem *items, int nitems, TimestampTz now, int64 usec, InnLease *leases);
 static InnLease end_lease(const InnUlid *run_id, const InnUlid *lease_id, TimestampTz now);
 static void report_lost(const InnUlid *run_id) pg_attribute_noreturn();
-static TimestampTz retry_or_end(const InnLease *lease, const char *status, Jsonb *error, bool retry,
-								TimestampTz now);
-static bool end(const InnUlid *run_id, InnOutcome outcome, TimestampTz now);
-static TimestampTz retry_time(int failed_attempt, TimestampTz now);
+static void claim_patiently(const InnUlid *run_id);
+static InnAttempt attempt_of(const InnLease *lease, const char *status, TimestampTz now);
+static TimestampTz retry_or_end(InnChanges *changes, const InnLease *lease, const char *status,
+								Jsonb *error, bool retry);
 static Jsonb *lease_expired_error(void);
 
 void
@@ -71,7 +76,33 @@ inn_run_create(const InnRunList *list)
 		return;
 	inn_runs_insert(list->runs, list->count);
 	inn_queue_put_first(list->runs, list->count);
+	put_first_jobs(list->runs, list->count);
 	inn_outbox_put_created(list->runs, list->count);
+}
+
+/* The first calls of new runs of apps. */
+static void
+put_first_jobs(const InnRun *runs, int nruns)
+{
+	TimestampTz now = inn_now();
+	InnJob *jobs = palloc(nruns * sizeof(InnJob));
+	int njobs = 0;
+
+	for (int i = 0; i < nruns; i++)
+	{
+		if (runs[i].is_pull || runs[i].is_skipped)
+			continue;
+		jobs[njobs++] = (InnJob){
+			.kind = INN_JOB_CALL,
+			.app_id = runs[i].app_id,
+			.function_id = runs[i].function_id,
+			.run_id = runs[i].id,
+			.run_at = runs[i].is_delayed ? runs[i].run_at : INN_NOW,
+			.generation = 1,
+			.queued_at = now,
+		};
+	}
+	inn_jobs_put(jobs, njobs);
 }
 
 int
@@ -92,7 +123,7 @@ inn_run_lease(const InnFunction *functions, int nfunctions, const InnUlid *run_i
 		int nitems;
 
 		CHECK_FOR_INTERRUPTS();
-		if (!function->is_pull || function->is_paused)
+		if (function->runtime != INN_RUNTIME_PULL || function->is_paused)
 			continue;
 		nitems = take(function, run_ids, nrun_ids, now, max - nleases, items);
 		start(items, nitems, now, usec, &leases[nleases]);
@@ -172,31 +203,40 @@ start(const InnItem *items, int nitems, TimestampTz now, int64 usec, InnLease *l
 }
 
 void
-inn_run_complete(const InnUlid *run_id, const InnUlid *lease_id, Jsonb *output)
+inn_run_complete(InnChanges *changes, const InnUlid *run_id, const InnUlid *lease_id, Jsonb *output)
 {
-	TimestampTz now = inn_now();
-	InnLease lease = end_lease(run_id, lease_id, now);
+	InnLease lease = end_lease(run_id, lease_id, changes->now);
+	InnAttempt attempt = attempt_of(&lease, "COMPLETED", changes->now);
 
-	inn_attempts_insert(&(InnAttempt){
-		.run_id = *run_id,
-		.attempt = lease.attempt,
-		.status = "COMPLETED",
-		.started_at = lease.leased_at,
+	attempt.output = output;
+	inn_changes_attempt(changes, &attempt);
+	inn_changes_end(changes, &(InnRunEnd){
+								 .run_id = *run_id,
+								 .outcome = INN_RUN_COMPLETED,
+								 .result = output,
+							 });
+}
+
+static InnAttempt
+attempt_of(const InnLease *lease, const char *status, TimestampTz now)
+{
+	return (InnAttempt){
+		.run_id = lease->run_id,
+		.attempt = lease->attempt,
+		.status = status,
+		.started_at = lease->leased_at,
 		.ended_at = now,
 		.retry_at = INN_NEVER,
-		.output = output,
-	});
-	if (!end(run_id, INN_RUN_COMPLETED, now))
-		report_lost(run_id);
+	};
 }
 
 TimestampTz
-inn_run_fail(const InnUlid *run_id, const InnUlid *lease_id, Jsonb *error, bool retry)
+inn_run_fail(InnChanges *changes, const InnUlid *run_id, const InnUlid *lease_id, Jsonb *error,
+			 bool retry)
 {
-	TimestampTz now = inn_now();
-	InnLease lease = end_lease(run_id, lease_id, now);
+	InnLease lease = end_lease(run_id, lease_id, changes->now);
 
-	return retry_or_end(&lease, "FAILED", error, retry, now);
+	return retry_or_end(changes, &lease, "FAILED", error, retry);
 }
 
 TimestampTz
@@ -238,76 +278,86 @@ report_lost(const InnUlid *run_id)
 }
 
 bool
-inn_run_cancel(const InnUlid *run_id)
+inn_run_cancel(InnChanges *changes, const InnUlid *run_id)
 {
-	TimestampTz now = inn_now();
+	bool is_alive;
 	InnLease lease;
-	bool was_leased;
-	char text[INN_ULID_TEXT_LEN + 1];
 
+	claim_patiently(run_id);
 	inn_queue_remove(run_id);
-	was_leased = inn_leases_revoke(run_id, &lease);
-	if (!end(run_id, INN_RUN_CANCELLED, now))
+	if (inn_leases_revoke(run_id, &lease))
 	{
-		if (inn_runs_exists(run_id))
-			return false;
+		InnAttempt attempt = attempt_of(&lease, "CANCELLED", changes->now);
+
+		inn_changes_attempt(changes, &attempt);
+	}
+	if (!inn_runs_exists(run_id))
+	{
+		char text[INN_ULID_TEXT_LEN + 1];
+
 		inn_ulid_format(run_id, text);
 		ereport(ERROR,
 				errcode(ERRCODE_INN_RUN_NOT_FOUND),
 				errmsg("run %s does not exist", text));
 	}
-	if (was_leased)
-		inn_attempts_insert(&(InnAttempt){
-			.run_id = *run_id,
-			.attempt = lease.attempt,
-			.status = "CANCELLED",
-			.started_at = lease.leased_at,
-			.ended_at = now,
-			.retry_at = INN_NEVER,
-		});
-	return true;
+	inn_runs_alive(run_id, 1, &is_alive);
+	if (is_alive)
+		inn_changes_end(changes, &(InnRunEnd){.run_id = *run_id, .outcome = INN_RUN_CANCELLED});
+	return is_alive;
+}
+
+/* Others hold a claim for moments, unless it is another session that cancels and does not commit. */
+static void
+claim_patiently(const InnUlid *run_id)
+{
+	TimestampTz until = inn_now() + CLAIM_PATIENCE_USEC;
+
+	while (!inn_run_claim(run_id))
+	{
+		if (inn_now() > until)
+			ereport(ERROR,
+					errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+					errmsg("the run is being changed by another transaction"),
+					errhint("Try again when that has ended."));
+		inn_nap(CLAIM_NAP_USEC);
+	}
 }
 
 TimestampTz
-inn_run_expire(void)
+inn_run_expire(InnChanges *changes)
 {
-	TimestampTz now = inn_now();
 	InnLease leases[EXPIRE_BATCH];
-	int nleases = inn_leases_expire(now, EXPIRE_BATCH, leases);
+	int nleases = inn_leases_expire(changes->now, EXPIRE_BATCH, leases);
 	Jsonb *error = nleases > 0 ? lease_expired_error() : NULL;
 
 	for (int i = 0; i < nleases; i++)
-		(void) retry_or_end(&leases[i], "EXPIRED", error, true, now);
-	return nleases == EXPIRE_BATCH ? now : inn_leases_next_expiry();
+		(void) retry_or_end(changes, &leases[i], "EXPIRED", error, true);
+	return nleases == EXPIRE_BATCH ? changes->now : inn_leases_next_expiry();
 }
 
 /* Record an attempt that did not succeed, and queue the next or end the run. */
 static TimestampTz
-retry_or_end(const InnLease *lease, const char *status, Jsonb *error, bool retry, TimestampTz now)
+retry_or_end(InnChanges *changes, const InnLease *lease, const char *status, Jsonb *error,
+			 bool retry)
 {
 	bool expired = strcmp(status, "EXPIRED") == 0;
-	TimestampTz retry_at = INN_NEVER;
+	InnAttempt attempt = attempt_of(lease, status, changes->now);
 	InnFunction function;
 
 	if (!inn_functions_by_id(&lease->function_id, &function))
 		elog(ERROR, "function of a leased run has vanished");
 	if (retry && lease->attempt + 1 < function.max_attempts)
-		retry_at = expired ? now : retry_time(lease->attempt, now);
+		attempt.retry_at = expired ? changes->now : inn_retry_time(lease->attempt, changes->now);
+	attempt.error = error;
+	inn_changes_attempt(changes, &attempt);
 
-	inn_attempts_insert(&(InnAttempt){
-		.run_id = lease->run_id,
-		.attempt = lease->attempt,
-		.status = status,
-		.started_at = lease->leased_at,
-		.ended_at = now,
-		.retry_at = retry_at,
-		.error = error,
-	});
-
-	if (retry_at == INN_NEVER)
+	if (attempt.retry_at == INN_NEVER)
 	{
-		if (!end(&lease->run_id, INN_RUN_FAILED, now) && !expired)
-			report_lost(&lease->run_id);
+		inn_changes_end(changes, &(InnRunEnd){
+									 .run_id = lease->run_id,
+									 .outcome = INN_RUN_FAILED,
+									 .error = error,
+								 });
 		return INN_NEVER;
 	}
 	inn_queue_put_attempt(
@@ -316,24 +366,14 @@ retry_or_end(const InnLease *lease, const char *status, Jsonb *error, bool retry
 			.function_id = lease->function_id,
 			.attempt = lease->attempt + 1,
 		},
-		retry_at);
-	inn_outbox_put_attempt(&lease->run_id, &lease->function_id, lease->attempt + 1, retry_at);
-	return retry_at;
+		attempt.retry_at);
+	inn_outbox_put_attempt(&lease->run_id, &lease->function_id, lease->attempt + 1,
+						   attempt.retry_at);
+	return attempt.retry_at;
 }
 
-static bool
-end(const InnUlid *run_id, InnOutcome outcome, TimestampTz now)
-{
-	pg_uuid_t function_id;
-
-	if (!inn_runs_end(run_id, outcome, now, &function_id))
-		return false;
-	inn_outbox_put_status(run_id, &function_id, 1);
-	return true;
-}
-
-static TimestampTz
-retry_time(int failed_attempt, TimestampTz now)
+TimestampTz
+inn_retry_time(int failed_attempt, TimestampTz now)
 {
 	if (inn_retry_interval_ms > 0)
 		return now + inn_retry_interval_ms * INT64CONST(1000);

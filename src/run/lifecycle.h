@@ -5,13 +5,13 @@
  *
  *		(none)	-> QUEUED		[inn_run_create]
  *		(none)	-> SKIPPED		[inn_run_create]
- *		QUEUED	-> RUNNING		[inn_run_lease]
- *		RUNNING	-> COMPLETED	[inn_run_complete]
- *		RUNNING	-> FAILED		[inn_run_fail, inn_run_expire]
+ *		QUEUED	-> RUNNING		[inn_run_lease; inn_runs_start, by the executor]
+ *		RUNNING	-> COMPLETED	[inn_run_complete; run/opcode.h]
+ *		RUNNING	-> FAILED		[inn_run_fail, inn_run_expire; run/opcode.h]
  *		any but ended -> CANCELLED	[inn_run_cancel]
  *
- * All are called between inn_sql_begin() and inn_sql_end(), and take effect when the transaction
- * commits.
+ * All are called between inn_sql_begin() and inn_sql_end(), and take effect when the transaction commits.  Those that may end a
+ * run collect that (run/changes.h), for the caller to write and to send the events that follow (ingest/settle.h).
  *
  * IDENTIFICATION
  *	  src/run/lifecycle.h
@@ -21,6 +21,7 @@
 #ifndef INN_LIFECYCLE_H
 #define INN_LIFECYCLE_H
 
+#include "run/changes.h"
 #include "store/apps.h"
 #include "store/queue.h"
 
@@ -59,23 +60,28 @@ extern int inn_run_lease(const InnFunction *functions, int nfunctions, const Inn
  * inn_run_fail() queues the next attempt after the backoff if retry is true and attempts are left, and
  * ends the run as failed otherwise; it returns when the next attempt may start, or INN_NEVER.
  */
-extern void inn_run_complete(const InnUlid *run_id, const InnUlid *lease_id, Jsonb *output);
-extern TimestampTz inn_run_fail(const InnUlid *run_id, const InnUlid *lease_id, Jsonb *error,
-								bool retry);
+extern void inn_run_complete(InnChanges *changes, const InnUlid *run_id, const InnUlid *lease_id,
+							 Jsonb *output);
+extern TimestampTz inn_run_fail(InnChanges *changes, const InnUlid *run_id, const InnUlid *lease_id,
+								Jsonb *error, bool retry);
 
 /* Prolong a lease: it expires usec from now.  Same errors; returns the new time of expiry. */
 extern TimestampTz inn_run_extend(const InnUlid *run_id, const InnUlid *lease_id, int64 usec);
 
 /*
- * Cancel a run: true if it had not ended.  Whoever holds its lease will find it lost.
- * ERRCODE_INN_RUN_NOT_FOUND if there is no such run.
+ * Cancel a run: true if it had not ended.  Whoever holds its lease will find it lost, and what its app is about to answer counts for
+ * nothing.  Waits, a moment, while the run is being changed.  ERRCODE_INN_RUN_NOT_FOUND if there is no such run;
+ * ERRCODE_LOCK_NOT_AVAILABLE if another transaction is about to change it and does not end.
  */
-extern bool inn_run_cancel(const InnUlid *run_id);
+extern bool inn_run_cancel(InnChanges *changes, const InnUlid *run_id);
 
 /*
  * Give up on expired leases: the next attempt of each is queued at once, without backoff, as nothing
  * is known to be wrong but the worker; returns when the next lease will expire.
  */
-extern TimestampTz inn_run_expire(void);
+extern TimestampTz inn_run_expire(InnChanges *changes);
+
+/* When the attempt after a failed one may start; failed_attempt counts from 0. */
+extern TimestampTz inn_retry_time(int failed_attempt, TimestampTz now);
 
 #endif /* INN_LIFECYCLE_H */

@@ -74,6 +74,7 @@ static InnRun
 new_run(const InnEvent *event, const InnFunction *function)
 {
 	InnRun run = {
+		.app_id = function->app_id,
 		.function_id = function->id,
 		.function_version = function->version,
 		.function_slug = pstrdup(function->slug),
@@ -81,7 +82,7 @@ new_run(const InnEvent *event, const InnFunction *function)
 		.event_name = event->name,
 		.run_at = Max(event->ts, event->received_at),
 		.is_delayed = event->ts > event->received_at,
-		.is_pull = function->is_pull,
+		.is_pull = function->runtime == INN_RUNTIME_PULL,
 		.is_skipped = function->is_paused,
 	};
 

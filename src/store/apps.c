@@ -28,8 +28,10 @@
 #define DEFAULT_ENVIRONMENT "'00000000-0000-4000-b000-000000000000'::uuid"
 
 #define FUNCTION_COLUMNS \
-	" f.id, f.version, f.max_attempts::int4, f.runtime = 'pull', f.paused_at IS NOT NULL," \
-	" f.archived_at IS NOT NULL, f.slug"
+	" f.id, f.version, f.max_attempts::int4, f.runtime, f.paused_at IS NOT NULL," \
+	" f.archived_at IS NOT NULL, f.slug, f.url, f.step_id, f.language, f.has_cancels," \
+	" f.start_timeout, f.finish_timeout, f.app_id"
+#define FUNCTION_COLUMN_COUNT 14
 
 /*
  * A name that is not cached costs these, so their plans are made once, and OFFSET 0 gives them their shape:
@@ -64,6 +66,8 @@ static InnPlan trigger_paths =
 	 {TEXTARRAYOID},
 	 .is_generic = true};
 
+static InnPlan read_apps = {"SELECT id FROM inngest.apps", 0, {0}};
+
 static InnPlan by_slug = {"SELECT" FUNCTION_COLUMNS " FROM inngest.functions f"
 						  " WHERE f.env_id = " DEFAULT_ENVIRONMENT " AND f.slug = $1",
 						  1,
@@ -93,24 +97,53 @@ static InnPlan find_app = {"SELECT id FROM inngest.apps WHERE env_id = " DEFAULT
 
 static InnPlan find_config =
 	{"SELECT f.id, f.archived_at IS NOT NULL, f.config = $2 AND f.app_id = $3"
+	 " AND f.language IS NOT DISTINCT FROM $4"
 	 " FROM inngest.functions f"
 	 " WHERE f.env_id = " DEFAULT_ENVIRONMENT " AND f.slug = $1",
-	 3,
-	 {TEXTOID, JSONBOID, UUIDOID}};
+	 4,
+	 {TEXTOID, JSONBOID, UUIDOID, TEXTOID}};
 
-static InnPlan insert_function =
-	{"INSERT INTO inngest.functions (id, env_id, app_id, slug, name, runtime, max_attempts, config)"
-	 " VALUES ($1, " DEFAULT_ENVIRONMENT ", $2, $3, $4, $5, $6::int2, $7)",
-	 7,
-	 {UUIDOID, UUIDOID, TEXTOID, TEXTOID, TEXTOID, INT4OID, JSONBOID}};
+/* What a definition says; both statements have it from $3 on. */
+#define DEFINED_COLUMNS \
+	"name, runtime, max_attempts, config, url, step_id, language, start_timeout, finish_timeout," \
+	" has_cancels"
+#define DEFINED_VALUES "$3, $4, $5::int2, $6, $7, $8, $9, $10, $11, $12"
+#define DEFINED_TYPES \
+	TEXTOID, TEXTOID, INT4OID, JSONBOID, TEXTOID, TEXTOID, TEXTOID, INTERVALOID, INTERVALOID, \
+		BOOLOID
+#define DEFINED_COUNT 10
 
-static InnPlan update_function =
-	{"UPDATE inngest.functions"
-	 " SET app_id = $2, name = $3, runtime = $4, max_attempts = $5::int2, config = $6,"
-	 " version = version + 1, updated_at = now(), archived_at = NULL"
-	 " WHERE id = $1",
+static InnPlan insert_function = {"INSERT INTO inngest.functions (id, app_id, " DEFINED_COLUMNS
+								  ", env_id, slug)"
+								  " VALUES ($1, $2, " DEFINED_VALUES ", " DEFAULT_ENVIRONMENT
+								  ", $13)",
+								  DEFINED_COUNT + 3,
+								  {UUIDOID, UUIDOID, DEFINED_TYPES, TEXTOID}};
+
+static InnPlan update_function = {"UPDATE inngest.functions"
+								  " SET app_id = $2, (" DEFINED_COLUMNS ") = ROW (" DEFINED_VALUES
+								  "),"
+								  " version = version + 1, updated_at = now(), archived_at = NULL"
+								  " WHERE id = $1",
+								  DEFINED_COUNT + 2,
+								  {UUIDOID, UUIDOID, DEFINED_TYPES}};
+
+static InnPlan delete_cancels = {"DELETE FROM inngest.function_cancels WHERE function_id = $1",
+								 1,
+								 {UUIDOID}};
+
+static InnPlan insert_cancel =
+	{"INSERT INTO inngest.function_cancels"
+	 " (function_id, position, event_name, expression, timeout, expires_at)"
+	 " VALUES ($1, $2::int2, $3, $4, $5, $6)",
 	 6,
-	 {UUIDOID, UUIDOID, TEXTOID, TEXTOID, INT4OID, JSONBOID}};
+	 {UUIDOID, INT4OID, TEXTOID, TEXTOID, INTERVALOID, TIMESTAMPTZOID}};
+
+static InnPlan cancels_of = {"SELECT event_name, expression, timeout, expires_at"
+							 " FROM inngest.function_cancels WHERE function_id = $1"
+							 " ORDER BY position",
+							 1,
+							 {UUIDOID}};
 
 static InnPlan delete_triggers = {"DELETE FROM inngest.triggers WHERE function_id = $1",
 								  1,
@@ -155,6 +188,20 @@ static InnPlan archive = {"UPDATE inngest.functions SET archived_at = now(), upd
 						  1,
 						  {TEXTOID}};
 
+static InnPlan archive_others =
+	{"UPDATE inngest.functions SET archived_at = now(), updated_at = now()"
+	 " WHERE app_id = $1 AND archived_at IS NULL AND id <> ALL ($2)"
+	 " RETURNING id",
+	 2,
+	 {UUIDOID, UUIDARRAYOID}};
+
+/* What an SDK has registered does not hold any more, so it is not the same if it registers that again. */
+static InnPlan forget_checksum =
+	{"UPDATE inngest.apps a SET checksum = NULL FROM inngest.functions f"
+	 " WHERE f.id = $1 AND a.id = f.app_id AND a.checksum IS NOT NULL",
+	 1,
+	 {UUIDOID}};
+
 static InnPlan pause_function =
 	{"UPDATE inngest.functions SET paused_at = coalesce(paused_at, now())"
 	 " WHERE env_id = " DEFAULT_ENVIRONMENT " AND slug = $1 AND archived_at IS NULL",
@@ -172,9 +219,13 @@ static InnFunction row_function(uint64 row);
 static pg_uuid_t app_id(const char *name);
 static InnTrigger *row_triggers(uint64 nrows, int *count);
 static InnArg name_array(const char **names, int nnames);
+static void write_function(const InnDefinition *definition, const pg_uuid_t *id,
+						   const pg_uuid_t *app, bool is_new);
 static void replace_triggers(const pg_uuid_t *id, const InnDefinition *definition);
+static void insert_cancels(const pg_uuid_t *id, const InnDefinition *definition);
 static void insert_trigger_row(const pg_uuid_t *id, int position,
 							   const InnTriggerDefinition *trigger);
+static void stop_triggers(const pg_uuid_t *id);
 static void delete_triggers_of(const pg_uuid_t *id);
 static void tell_everybody(void);
 
@@ -218,11 +269,23 @@ row_triggers(uint64 nrows, int *count)
 	for (uint64 i = 0; i < nrows; i++)
 		triggers[i] = (InnTrigger){
 			.function = row_function(i),
-			.position = inn_row_int(i, 8),
-			.expression = inn_row_text(i, 9),
+			.position = inn_row_int(i, FUNCTION_COLUMN_COUNT + 1),
+			.expression = inn_row_text(i, FUNCTION_COLUMN_COUNT + 2),
 		};
 	*count = (int) nrows;
 	return triggers;
+}
+
+pg_uuid_t *
+inn_apps_read(int *count)
+{
+	uint64 nrows = inn_plan_run(&read_apps, 0, NULL);
+	pg_uuid_t *ids = palloc(Max(nrows, 1) * sizeof(pg_uuid_t));
+
+	for (uint64 i = 0; i < nrows; i++)
+		ids[i] = inn_row_uuid(i, 1);
+	*count = (int) nrows;
+	return ids;
 }
 
 bool
@@ -253,11 +316,70 @@ row_function(uint64 row)
 		.id = inn_row_uuid(row, 1),
 		.version = inn_row_int(row, 2),
 		.max_attempts = inn_row_int(row, 3),
-		.is_pull = inn_row_bool(row, 4),
+		.runtime = inn_runtime_of_name(inn_row_text(row, 4)),
 		.is_paused = inn_row_bool(row, 5),
 		.is_archived = inn_row_bool(row, 6),
 		.slug = inn_row_text(row, 7),
+		.url = inn_row_text(row, 8),
+		.step_id = inn_row_text(row, 9),
+		.is_go = inn_language_is_go(inn_row_text(row, 10)),
+		.has_cancels = inn_row_bool(row, 11),
+		.start_timeout_usec = inn_row_span(row, 12),
+		.finish_timeout_usec = inn_row_span(row, 13),
+		.app_id = inn_row_uuid(row, 14),
 	};
+}
+
+static const char *const runtime_names[] = {
+	[INN_RUNTIME_PULL] = "pull",
+	[INN_RUNTIME_HTTP] = "http",
+	[INN_RUNTIME_SQL] = "sql",
+};
+
+const char *
+inn_runtime_name(InnRuntime runtime)
+{
+	return runtime_names[runtime];
+}
+
+InnRuntime
+inn_runtime_of_name(const char *name)
+{
+	for (int i = 0; i < (int) lengthof(runtime_names); i++)
+	{
+		if (strcmp(name, runtime_names[i]) == 0)
+			return i;
+	}
+	elog(ERROR, "unknown runtime \"%s\"", name);
+}
+
+bool
+inn_language_is_go(const char *language)
+{
+	return language != NULL && strcmp(language, "go") == 0;
+}
+
+InnCancel *
+inn_functions_cancels(const InnFunction *function, int *count)
+{
+	InnArg id = inn_arg_uuid(&function->id);
+	uint64 nrows;
+	InnCancel *cancels;
+
+	*count = 0;
+	if (!function->has_cancels)
+		return NULL;
+	nrows = inn_plan_run_latest(&cancels_of, 1, &id);
+	cancels = palloc(Max(nrows, 1) * sizeof(InnCancel));
+	for (uint64 i = 0; i < nrows; i++)
+		cancels[i] = (InnCancel){
+			.event = inn_row_text(i, 1),
+			.expression = inn_row_text(i, 2),
+			.timeout_usec = inn_row_span(i, 3),
+			.expires_at = inn_row_time(i, 4, INN_NEVER),
+		};
+	*count = (int) nrows;
+	return cancels;
 }
 
 InnPut
@@ -265,22 +387,17 @@ inn_functions_put(const InnDefinition *definition, pg_uuid_t *id)
 {
 	pg_uuid_t app;
 	bool is_archived;
-	InnArg app_arg, slug, config;
+	InnArg slug = inn_arg_cstring(definition->slug);
 
 	/* Two first registrations of one function must not both find nothing. */
-	slug = inn_arg_cstring(definition->slug);
 	INN_RUN(&lock_slug, slug);
 
 	app = app_id(definition->app);
-	app_arg = inn_arg_uuid(&app);
-	config = inn_arg_pointer(definition->config);
-
-	if (INN_RUN(&find_config, slug, config, app_arg) == 0)
+	if (INN_RUN(&find_config, slug, inn_arg_pointer(definition->config), inn_arg_uuid(&app),
+				inn_arg_cstring(definition->language)) == 0)
 	{
 		inn_uuid_v5(definition->app, definition->slug, id);
-		INN_RUN(&insert_function, inn_arg_uuid(id), app_arg, slug,
-				inn_arg_cstring(definition->name), inn_arg_cstring(definition->runtime),
-				inn_arg(Int32GetDatum(definition->max_attempts)), config);
+		write_function(definition, id, &app, true);
 		replace_triggers(id, definition);
 		return INN_PUT_CREATED;
 	}
@@ -290,11 +407,37 @@ inn_functions_put(const InnDefinition *definition, pg_uuid_t *id)
 	if (!is_archived && inn_row_bool(0, 3))
 		return INN_PUT_SAME;
 
-	INN_RUN(&update_function, inn_arg_uuid(id), app_arg, inn_arg_cstring(definition->name),
-			inn_arg_cstring(definition->runtime), inn_arg(Int32GetDatum(definition->max_attempts)),
-			config);
+	INN_RUN(&forget_checksum, inn_arg_uuid(id));
+	write_function(definition, id, &app, false);
 	replace_triggers(id, definition);
 	return is_archived ? INN_PUT_CREATED : INN_PUT_CHANGED;
+}
+
+static void
+write_function(const InnDefinition *definition, const pg_uuid_t *id, const pg_uuid_t *app,
+			   bool is_new)
+{
+	InnArg args[] = {
+		inn_arg_uuid(id),
+		inn_arg_uuid(app),
+		inn_arg_cstring(definition->name),
+		inn_arg_cstring(inn_runtime_name(definition->runtime)),
+		inn_arg(Int32GetDatum(definition->max_attempts)),
+		inn_arg_pointer(definition->config),
+		inn_arg_cstring(definition->url),
+		inn_arg_cstring(definition->step_id),
+		inn_arg_cstring(definition->language),
+		inn_arg_span(definition->start_timeout_usec),
+		inn_arg_span(definition->finish_timeout_usec),
+		inn_arg(BoolGetDatum(definition->ncancels > 0)),
+		inn_arg_cstring(definition->slug),
+	};
+
+	if (is_new)
+		inn_plan_run(&insert_function, lengthof(args), args);
+	else
+		inn_plan_run(&update_function, lengthof(args) - 1, args);
+	INN_RUN(&forget_checksum, inn_arg_uuid(id));
 }
 
 /* The id of an app, made if it is new. */
@@ -322,8 +465,24 @@ replace_triggers(const pg_uuid_t *id, const InnDefinition *definition)
 		if (definition->triggers[i].event != NULL)
 			insert_trigger_row(id, i + 1, &definition->triggers[i]);
 	}
+	insert_cancels(id, definition);
 	inn_schedules_replace(id, definition);
 	tell_everybody();
+}
+
+static void
+insert_cancels(const pg_uuid_t *id, const InnDefinition *definition)
+{
+	for (int i = 0; i < definition->ncancels; i++)
+	{
+		const InnCancel *cancel = &definition->cancels[i];
+		InnArg expires_at = inn_arg_time(cancel->expires_at);
+
+		expires_at.is_null = cancel->expires_at == INN_NEVER;
+		INN_RUN(&insert_cancel, inn_arg_uuid(id), inn_arg(Int32GetDatum(i + 1)),
+				inn_arg_cstring(cancel->event), inn_arg_cstring(cancel->expression),
+				inn_arg_span(cancel->timeout_usec), expires_at);
+	}
 }
 
 static void
@@ -358,10 +517,11 @@ inn_triggers_put_faults(const InnTriggerFault *faults, int nfaults)
 				inn_arg_cstring(faults[i].message), inn_arg_time(faults[i].last_at));
 }
 
-/* With what was noted of them: it was said of other expressions. */
+/* With what was noted of them: it was said of other expressions.  And with what cancels. */
 static void
 delete_triggers_of(const pg_uuid_t *id)
 {
+	INN_RUN(&delete_cancels, inn_arg_uuid(id));
 	INN_RUN(&delete_triggers, inn_arg_uuid(id));
 	INN_RUN(&delete_trigger_keys, inn_arg_uuid(id));
 	INN_RUN(&delete_trigger_faults, inn_arg_uuid(id));
@@ -375,10 +535,41 @@ inn_functions_archive(const char *slug)
 	if (INN_RUN(&archive, inn_arg_cstring(slug)) == 0)
 		return false;
 	id = inn_row_uuid(0, 1);
-	delete_triggers_of(&id);
-	inn_schedules_replace(&id, NULL);
+	INN_RUN(&forget_checksum, inn_arg_uuid(&id));
+	stop_triggers(&id);
 	tell_everybody();
 	return true;
+}
+
+int
+inn_functions_archive_others(const pg_uuid_t *app_id, const pg_uuid_t *kept, int nkept)
+{
+	Datum *kept_ids = palloc(Max(nkept, 1) * sizeof(Datum));
+	pg_uuid_t *archived;
+	InnArg args[2];
+	uint64 narchived;
+
+	for (int i = 0; i < nkept; i++)
+		kept_ids[i] = UUIDPGetDatum(&kept[i]);
+	args[0] = inn_arg_uuid(app_id);
+	args[1] = inn_arg_array(kept_ids, NULL, nkept, UUIDOID);
+	narchived = inn_plan_run(&archive_others, lengthof(args), args);
+	archived = palloc(Max(narchived, 1) * sizeof(pg_uuid_t));
+	for (uint64 i = 0; i < narchived; i++)
+		archived[i] = inn_row_uuid(i, 1);
+
+	for (uint64 i = 0; i < narchived; i++)
+		stop_triggers(&archived[i]);
+	if (narchived > 0)
+		tell_everybody();
+	return (int) narchived;
+}
+
+static void
+stop_triggers(const pg_uuid_t *id)
+{
+	delete_triggers_of(id);
+	inn_schedules_replace(id, NULL);
 }
 
 bool

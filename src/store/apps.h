@@ -13,20 +13,41 @@
 
 #include "utils/jsonb.h"
 
+#include "base/timer.h"
 #include "store/sql.h"
 
-#define INN_RUNTIME_PULL "pull"
+/* Who executes a function. */
+typedef enum InnRuntime
+{
+	INN_RUNTIME_PULL, /* any program that takes runs */
+	INN_RUNTIME_HTTP, /* an app, which is called */
+	INN_RUNTIME_SQL	  /* a procedure in this database */
+} InnRuntime;
 
-/* What matching and admission need to know of a function. */
+/* As configs and the table spell it. */
+extern const char *inn_runtime_name(InnRuntime runtime);
+extern InnRuntime inn_runtime_of_name(const char *name);
+
+/* Is this what inngest.functions.language says of Go?  May be NULL. */
+extern bool inn_language_is_go(const char *language);
+
+/* What matching, admission and execution need to know of a function. */
 typedef struct InnFunction
 {
 	pg_uuid_t id;
+	pg_uuid_t app_id;
 	int32 version;
 	int max_attempts;
-	bool is_pull;
+	InnRuntime runtime;
 	bool is_paused;
 	bool is_archived;
 	const char *slug;
+	const char *url;		   /* where to call it; NULL unless the runtime is http */
+	const char *step_id;	   /* of its one step; NULL as url */
+	bool is_go;				   /* the SDK that registered it is Go's */
+	bool has_cancels;		   /* inn_functions_cancels() finds some */
+	int64 start_timeout_usec;  /* from queued to started; 0: none */
+	int64 finish_timeout_usec; /* from started to ended; 0: none */
 } InnFunction;
 
 /* A trigger of a function that is not archived. */
@@ -58,6 +79,21 @@ extern InnTrigger *inn_triggers_by_key(const InnTriggerPath *path, int64 hash, i
 /* One function, also an archived one; false if there is none. slug is palloc'ed. */
 extern bool inn_functions_by_slug(const char *slug, InnFunction *function);
 extern bool inn_functions_by_id(const pg_uuid_t *id, InnFunction *function);
+
+/* An event that cancels the runs of a function. */
+typedef struct InnCancel
+{
+	const char *event;
+	const char *expression; /* over event and async; NULL: none */
+	int64 timeout_usec;		/* after the run was queued; 0: see expires_at */
+	TimestampTz expires_at; /* INN_NEVER: see timeout_usec */
+} InnCancel;
+
+/* Those of a function as they are now, in declared order, palloc'ed; costs nothing if there are none. */
+extern InnCancel *inn_functions_cancels(const InnFunction *function, int *count);
+
+/* All apps; palloc'ed, *count is set. */
+extern pg_uuid_t *inn_apps_read(int *count);
 
 typedef enum InnPut
 {
@@ -104,11 +140,18 @@ typedef struct InnDefinition
 	const char *app; /* app name, created when new */
 	const char *slug;
 	const char *name;
-	const char *runtime;
+	InnRuntime runtime;
 	int max_attempts;
+	const char *url;	  /* normalised; NULL: none */
+	const char *step_id;  /* NULL as url */
+	const char *language; /* of the SDK that registers it; NULL: none does */
 	Jsonb *config;
 	InnTriggerDefinition *triggers; /* in declared order */
 	int ntriggers;
+	InnCancel *cancels; /* in declared order */
+	int ncancels;
+	int64 start_timeout_usec; /* 0: none */
+	int64 finish_timeout_usec;
 } InnDefinition;
 
 /*
@@ -116,6 +159,9 @@ typedef struct InnDefinition
  * per slug; other backends see the change when it commits (inn_match_event() is told).
  */
 extern InnPut inn_functions_put(const InnDefinition *definition, pg_uuid_t *id);
+
+/* Archive all functions of an app but those that are kept; returns how many. */
+extern int inn_functions_archive_others(const pg_uuid_t *app_id, const pg_uuid_t *kept, int nkept);
 
 /* These return false if there is no such function (archived ones do not count). */
 extern bool inn_functions_archive(const char *slug);

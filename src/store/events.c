@@ -15,6 +15,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "base/json.h"
 #include "base/timer.h"
 #include "store/events.h"
 
@@ -52,19 +53,16 @@ static InnPlan insert_seeded =
 	 " RETURNING id",
 	 EVENT_COLUMNS, EVENT_ARRAY_TYPES};
 
-static InnPlan read_one = {"SELECT name, data, \"user\", caller_id, ts, v, meta, received_at"
-						   " FROM inngest.events"
-						   " WHERE id = $1::inngest.ulid",
+static InnPlan read_one = {"SELECT" INN_EVENT_COLUMNS " FROM inngest.events e"
+						   " WHERE e.id = $1::inngest.ulid",
 						   1,
 						   {UUIDOID}};
 
 static void event_args(const InnEvent *event, InnArg *args);
 static void event_array_args(const InnEvent *events, int nevents, InnArg *args);
 static void note_known(InnEvent *events, int nevents, uint64 nstored);
-static Jsonb *row_jsonb(int column);
-static void push_text(JsonbParseState **state, const char *key, const char *text);
-static void push_object(JsonbParseState **state, const char *key, Jsonb *object);
-static void push_value(JsonbParseState **state, const char *key, JsonbValue *value);
+static Jsonb *row_jsonb(uint64 row, int column);
+static void put_object(JsonbParseState **state, const char *key, Jsonb *object);
 
 void
 inn_events_insert(InnEvent *events, int nevents)
@@ -160,26 +158,31 @@ inn_events_read(const InnUlid *id, InnEvent *event)
 {
 	if (INN_RUN(&read_one, inn_arg_ulid(id)) == 0)
 		return false;
-
-	*event = (InnEvent){
-		.id = *id,
-		.name = inn_row_text(0, 1),
-		.data = row_jsonb(2),
-		.user = row_jsonb(3),
-		.caller_id = inn_row_text(0, 4),
-		.ts = inn_row_time(0, 5, 0),
-		.version = inn_row_text(0, 6),
-		.meta = row_jsonb(7),
-		.received_at = inn_row_time(0, 8, 0),
-	};
+	inn_events_row(0, 1, id, event);
 	return true;
 }
 
+void
+inn_events_row(uint64 row, int column, const InnUlid *id, InnEvent *event)
+{
+	*event = (InnEvent){
+		.id = *id,
+		.name = inn_row_text(row, column),
+		.data = row_jsonb(row, column + 1),
+		.user = row_jsonb(row, column + 2),
+		.caller_id = inn_row_text(row, column + 3),
+		.ts = inn_row_time(row, column + 4, 0),
+		.version = inn_row_text(row, column + 5),
+		.meta = row_jsonb(row, column + 6),
+		.received_at = inn_row_time(row, column + 7, 0),
+	};
+}
+
 static Jsonb *
-row_jsonb(int column)
+row_jsonb(uint64 row, int column)
 {
 	bool is_null;
-	Datum value = inn_row_datum(0, column, &is_null);
+	Datum value = inn_row_datum(row, column, &is_null);
 
 	return is_null ? NULL : DatumGetJsonbPCopy(value);
 }
@@ -189,64 +192,29 @@ inn_event_to_jsonb(const InnEvent *event)
 {
 	JsonbParseState *state = NULL;
 	char id[INN_ULID_TEXT_LEN + 1];
-	JsonbValue ts = {
-		.type = jbvNumeric,
-		.val.numeric = int64_to_numeric(inn_unix_ms(event->ts)),
-	};
 
 	inn_ulid_format(&event->id, id);
 	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	push_text(&state, "name", event->name);
-	push_object(&state, "data", event->data);
-	push_object(&state, "user", event->user);
-	push_text(&state, "id", event->caller_id == NULL ? id : event->caller_id);
-	push_value(&state, "ts", &ts);
-	if (event->version != NULL)
-		push_text(&state, "v", event->version);
-	if (event->meta != NULL)
-		push_object(&state, "meta", event->meta);
+	inn_json_put_text(&state, "name", event->name);
+	put_object(&state, "data", event->data);
+	put_object(&state, "user", event->user);
+	inn_json_put_text(&state, "id", event->caller_id == NULL ? id : event->caller_id);
+	inn_json_put_integer(&state, "ts", inn_unix_ms(event->ts));
+	inn_json_put_text(&state, "v", event->version);
+	inn_json_put(&state, "meta", event->meta);
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
-}
-
-static void
-push_text(JsonbParseState **state, const char *key, const char *text)
-{
-	JsonbValue value = {
-		.type = jbvString,
-		.val.string = {.len = (int) strlen(text), .val = unconstify(char *, text)},
-	};
-
-	push_value(state, key, &value);
 }
 
 /* NULL: an empty one */
 static void
-push_object(JsonbParseState **state, const char *key, Jsonb *object)
+put_object(JsonbParseState **state, const char *key, Jsonb *object)
 {
-	JsonbValue value = {.type = jbvBinary};
-
 	if (object != NULL)
 	{
-		value.val.binary.data = &object->root;
-		value.val.binary.len = VARSIZE(object) - VARHDRSZ;
-		push_value(state, key, &value);
+		inn_json_put(state, key, object);
 		return;
 	}
-	push_value(state, key, NULL);
+	inn_json_put_key(state, key);
 	(void) pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
 	(void) pushJsonbValue(state, WJB_END_OBJECT, NULL);
-}
-
-/* NULL: the key alone */
-static void
-push_value(JsonbParseState **state, const char *key, JsonbValue *value)
-{
-	JsonbValue name = {
-		.type = jbvString,
-		.val.string = {.len = (int) strlen(key), .val = unconstify(char *, key)},
-	};
-
-	(void) pushJsonbValue(state, WJB_KEY, &name);
-	if (value != NULL)
-		(void) pushJsonbValue(state, WJB_VALUE, value);
 }

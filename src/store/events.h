@@ -37,6 +37,11 @@ extern void inn_events_insert(InnEvent *events, int nevents);
 /* Read one event; false if there is none.  Pointers live in the current context. */
 extern bool inn_events_read(const InnUlid *id, InnEvent *event);
 
+/* The columns of an event e, for statements of others, and reading them: the first is that of the name, null if there is none. */
+#define INN_EVENT_COLUMNS \
+	" e.name, e.data, e.\"user\", e.caller_id, e.ts, e.v, e.meta, e.received_at"
+extern void inn_events_row(uint64 row, int column, const InnUlid *id, InnEvent *event);
+
 /*
  * An event as functions and expressions see it (semantics.md 1.2), palloc'ed: name, data, user, id, ts in
  * milliseconds; v and meta if it has them.

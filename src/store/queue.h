@@ -43,7 +43,7 @@ typedef struct InnAdmission
 	InnUlid event_id;
 } InnAdmission;
 
-/* First attempts of new runs; skipped ones get none. Wakes whoever waits for work. */
+/* First attempts of new runs of the pull runtime; skipped ones get none. Wakes whoever waits for work. */
 extern void inn_queue_put_first(const InnRun *runs, int nruns);
 
 /* Another attempt, not before run_at. */

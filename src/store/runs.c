@@ -18,6 +18,8 @@
 #include "base/timer.h"
 #include "store/runs.h"
 
+#define ATTEMPT_COLUMNS 11
+
 /* A skipped run is born ended; its end is the time of its id. */
 #define SKIPPED_COLUMNS(skipped, id) \
 	" CASE WHEN " skipped " THEN 'SKIPPED'::inngest.run_outcome END," \
@@ -43,12 +45,34 @@ static InnPlan start_runs =
 	 2,
 	 {UUIDARRAYOID, TIMESTAMPTZOID}};
 
-static InnPlan end_run =
-	{"UPDATE inngest.function_runs SET outcome = $2::inngest.run_outcome, ended_at = $3"
-	 " WHERE id = $1::inngest.ulid AND outcome IS NULL"
-	 " RETURNING function_id",
+/* Ends runs, and reads what they were. */
+static InnPlan end_runs = {
+	"WITH ended AS (UPDATE inngest.function_runs r SET outcome = i.outcome::inngest.run_outcome, ended_at = $3"
+	" FROM unnest($1, $2) WITH ORDINALITY AS i (id, outcome, n)"
+	" WHERE r.id = i.id::inngest.ulid AND r.outcome IS NULL"
+	" RETURNING i.n::int4, r.function_id, r.event_id)"
+	" SELECT x.n, x.function_id, f.slug, x.event_id::uuid," INN_EVENT_COLUMNS " FROM ended x"
+	" JOIN LATERAL (SELECT slug FROM inngest.functions f WHERE f.id = x.function_id OFFSET 0) f ON true"
+	" LEFT JOIN LATERAL (SELECT * FROM inngest.events e WHERE e.id = x.event_id OFFSET 0) e ON true",
+	3,
+	{UUIDARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID},
+	.is_generic = true};
+
+static InnPlan read_to_call =
+	{"SELECT i.n::int4, r.outcome IS NULL, r.request_version::int4, r.is_planning, r.started_at, r.event_id::uuid,"
+	 INN_EVENT_COLUMNS
+	 " FROM unnest($1) WITH ORDINALITY AS i (id, n),"
+	 " LATERAL (SELECT * FROM inngest.function_runs x WHERE x.id = i.id::inngest.ulid OFFSET 0) r"
+	 " LEFT JOIN LATERAL (SELECT * FROM inngest.events e WHERE e.id = r.event_id OFFSET 0) e ON true",
+	 1,
+	 {UUIDARRAYOID},
+	 .is_generic = true};
+
+static InnPlan set_version =
+	{"UPDATE inngest.function_runs SET request_version = $2::int2, is_planning = $3"
+	 " WHERE id = $1::inngest.ulid",
 	 3,
-	 {UUIDOID, TEXTOID, TIMESTAMPTZOID}};
+	 {UUIDOID, INT4OID, BOOLOID}};
 
 static InnPlan find_run = {"SELECT FROM inngest.function_runs WHERE id = $1::inngest.ulid",
 						   1,
@@ -73,12 +97,18 @@ static InnPlan alive_runs =
 	 1,
 	 {UUIDARRAYOID}};
 
-static InnPlan insert_attempt = {
-	"INSERT INTO inngest.attempts (run_id, attempt, status, started_at, ended_at, retry_at, output, error)"
-	" VALUES ($1::inngest.ulid, $2::int2, $3, $4, $5, $6, $7, $8)",
-	8,
-	{UUIDOID, INT4OID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, JSONBOID,
-	 JSONBOID}};
+static InnPlan insert_attempts = {
+	"INSERT INTO inngest.attempts (run_id, job_id, attempt, status, started_at, ended_at, retry_at, step_id,"
+	" step_name, output, error)"
+	" SELECT a.run_id::inngest.ulid, a.job_id, a.attempt, a.status, a.started_at, a.ended_at, a.retry_at, a.step_id,"
+	" a.step_name, a.output, a.error"
+	" FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+	" AS a (run_id, job_id, attempt, status, started_at, ended_at, retry_at, step_id, step_name, output, error)"
+	" ON CONFLICT DO NOTHING",
+	ATTEMPT_COLUMNS,
+	{UUIDARRAYOID, INT8ARRAYOID, INT2ARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID,
+	 TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID, TEXTARRAYOID, JSONBARRAYOID,
+	 JSONBARRAYOID}};
 
 static InnPlan put_key =
 	{"INSERT INTO inngest.idempotency_keys AS k (function_id, key, run_id, expires_at)"
@@ -90,6 +120,8 @@ static InnPlan put_key =
 	 {UUIDOID, UUIDOID, UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID}};
 
 static void insert_in_one_statement(const InnRun *runs, int nruns);
+static void read_ending(uint64 row, InnEnding *ending);
+static void attempt_args(const InnAttempt *attempt, InnArg *args);
 static InnArg ulid_array(const InnUlid *ids, int nids);
 
 void
@@ -133,8 +165,8 @@ inn_runs_start(const InnUlid *ids, int nids, TimestampTz now)
 	INN_RUN(&start_runs, ulid_array(ids, nids), inn_arg_time(now));
 }
 
-bool
-inn_runs_end(const InnUlid *id, InnOutcome outcome, TimestampTz now, pg_uuid_t *function_id)
+void
+inn_runs_end(InnEnding *endings, int nendings, TimestampTz now)
 {
 	static const char *const names[] = {
 		[INN_RUN_COMPLETED] = "COMPLETED",
@@ -142,13 +174,66 @@ inn_runs_end(const InnUlid *id, InnOutcome outcome, TimestampTz now, pg_uuid_t *
 		[INN_RUN_CANCELLED] = "CANCELLED",
 		[INN_RUN_SKIPPED] = "SKIPPED",
 	};
+	Datum *ids = palloc(Max(nendings, 1) * sizeof(Datum));
+	Datum *outcomes = palloc(Max(nendings, 1) * sizeof(Datum));
+	uint64 nrows;
 
-	Assert(outcome < lengthof(names));
-	if (INN_RUN(&end_run, inn_arg_ulid(id), inn_arg_cstring(names[outcome]), inn_arg_time(now)) ==
-		0)
-		return false;
-	*function_id = inn_row_uuid(0, 1);
-	return true;
+	for (int i = 0; i < nendings; i++)
+	{
+		Assert(endings[i].outcome < lengthof(names));
+		ids[i] = PointerGetDatum(&endings[i].id);
+		outcomes[i] = CStringGetTextDatum(names[endings[i].outcome]);
+		endings[i].has_ended = false;
+	}
+	nrows = INN_RUN(&end_runs, inn_arg_array(ids, NULL, nendings, UUIDOID),
+					inn_arg_array(outcomes, NULL, nendings, TEXTOID), inn_arg_time(now));
+	for (uint64 i = 0; i < nrows; i++)
+		read_ending(i, &endings[inn_row_int(i, 1) - 1]);
+}
+
+static void
+read_ending(uint64 row, InnEnding *ending)
+{
+	InnUlid event_id = inn_row_ulid(row, 4);
+	bool has_no_event;
+
+	ending->has_ended = true;
+	ending->function_id = inn_row_uuid(row, 2);
+	ending->function_slug = inn_row_text(row, 3);
+	(void) inn_row_datum(row, 5, &has_no_event);
+	ending->has_event = !has_no_event;
+	if (ending->has_event)
+		inn_events_row(row, 5, &event_id, &ending->event);
+}
+
+void
+inn_runs_set_version(const InnUlid *id, int request_version, bool is_planning)
+{
+	(void) INN_RUN(&set_version, inn_arg_ulid(id), inn_arg(Int32GetDatum(request_version)),
+				   inn_arg(BoolGetDatum(is_planning)));
+}
+
+void
+inn_runs_read_to_call(const InnUlid *ids, int nids, InnRunToCall *runs)
+{
+	uint64 nrows = INN_RUN(&read_to_call, ulid_array(ids, nids));
+
+	memset(runs, 0, nids * sizeof(InnRunToCall));
+	for (uint64 i = 0; i < nrows; i++)
+	{
+		InnRunToCall *run = &runs[inn_row_int(i, 1) - 1];
+		bool has_no_event;
+
+		run->is_alive = inn_row_bool(i, 2);
+		run->request_version = inn_row_int(i, 3);
+		run->is_planning = inn_row_bool(i, 4);
+		run->started_at = inn_row_time(i, 5, INN_NEVER);
+		run->event_id = inn_row_ulid(i, 6);
+		(void) inn_row_datum(i, 7, &has_no_event);
+		run->has_event = !has_no_event;
+		if (run->has_event)
+			inn_events_row(i, 7, &run->event_id, &run->event);
+	}
 }
 
 bool
@@ -187,15 +272,57 @@ inn_runs_alive(const InnUlid *ids, int nids, bool *alive)
 }
 
 void
-inn_attempts_insert(const InnAttempt *attempt)
+inn_attempts_insert(const List *attempts)
 {
-	InnArg retry_at = inn_arg_time(attempt->retry_at);
+	static const Oid types[ATTEMPT_COLUMNS] = {UUIDOID,		   INT8OID,		   INT2OID,
+											   TEXTOID,		   TIMESTAMPTZOID, TIMESTAMPTZOID,
+											   TIMESTAMPTZOID, TEXTOID,		   TEXTOID,
+											   JSONBOID,	   JSONBOID};
+	int nattempts = list_length(attempts);
+	Datum *values[ATTEMPT_COLUMNS];
+	bool *nulls[ATTEMPT_COLUMNS];
+	InnArg args[ATTEMPT_COLUMNS];
+	ListCell *cell;
 
-	retry_at.is_null = attempt->retry_at == INN_NEVER;
-	INN_RUN(&insert_attempt, inn_arg_ulid(&attempt->run_id),
-			inn_arg(Int32GetDatum(attempt->attempt)), inn_arg_cstring(attempt->status),
-			inn_arg_time(attempt->started_at), inn_arg_time(attempt->ended_at), retry_at,
-			inn_arg_pointer(attempt->output), inn_arg_pointer(attempt->error));
+	if (nattempts == 0)
+		return;
+	for (int c = 0; c < ATTEMPT_COLUMNS; c++)
+	{
+		values[c] = palloc(nattempts * sizeof(Datum));
+		nulls[c] = palloc(nattempts * sizeof(bool));
+	}
+	foreach(cell, attempts)
+	{
+		attempt_args(lfirst(cell), args);
+		for (int c = 0; c < ATTEMPT_COLUMNS; c++)
+		{
+			values[c][foreach_current_index(cell)] = args[c].value;
+			nulls[c][foreach_current_index(cell)] = args[c].is_null;
+		}
+	}
+	for (int c = 0; c < ATTEMPT_COLUMNS; c++)
+		args[c] = inn_arg_array(values[c], nulls[c], nattempts, types[c]);
+	(void) inn_plan_run(&insert_attempts, ATTEMPT_COLUMNS, args);
+}
+
+static void
+attempt_args(const InnAttempt *attempt, InnArg *args)
+{
+	int n = 0;
+
+	args[n++] = inn_arg_ulid(&attempt->run_id);
+	args[n++] = inn_arg(Int64GetDatum(attempt->job_id));
+	args[n++] = inn_arg(Int16GetDatum((int16) attempt->attempt));
+	args[n++] = inn_arg_cstring(attempt->status);
+	args[n++] = inn_arg_time(attempt->started_at);
+	args[n++] = inn_arg_time(attempt->ended_at);
+	args[n] = inn_arg_time(attempt->retry_at);
+	args[n++].is_null = attempt->retry_at == INN_NEVER;
+	args[n++] = inn_arg_cstring(attempt->step_id);
+	args[n++] = inn_arg_cstring(attempt->step_name);
+	args[n++] = inn_arg_pointer(attempt->output);
+	args[n++] = inn_arg_pointer(attempt->error);
+	Assert(n == ATTEMPT_COLUMNS);
 }
 
 bool

@@ -13,9 +13,10 @@
 #ifndef INN_RUNS_H
 #define INN_RUNS_H
 
+#include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 
-#include "store/sql.h"
+#include "store/events.h"
 
 typedef enum InnOutcome
 {
@@ -29,6 +30,7 @@ typedef enum InnOutcome
 typedef struct InnRun
 {
 	InnUlid id;
+	pg_uuid_t app_id;
 	pg_uuid_t function_id;
 	int32 function_version;
 	const char *function_slug;
@@ -40,17 +42,34 @@ typedef struct InnRun
 	bool is_skipped; /* born ended */
 } InnRun;
 
+/* A run that is to end, and what it was. */
+typedef struct InnEnding
+{
+	InnUlid id;
+	InnOutcome outcome;
+
+	/* set by inn_runs_end() */
+	bool has_ended; /* now; else it did before, or does not exist, and the rest is not set */
+	pg_uuid_t function_id;
+	const char *function_slug;
+	bool has_event; /* false: it is not kept any more */
+	InnEvent event; /* that has started the run */
+} InnEnding;
+
 /* What became of one attempt. */
 typedef struct InnAttempt
 {
 	InnUlid run_id;
+	int64 job_id;		/* 0: of the pull runtime */
 	int attempt;		/* from 0 */
 	const char *status; /* COMPLETED, FAILED, EXPIRED, CANCELLED */
 	TimestampTz started_at;
 	TimestampTz ended_at;
 	TimestampTz retry_at; /* INN_NEVER: no further attempt */
-	Jsonb *output;		  /* NULL: none */
-	Jsonb *error;		  /* NULL: none */
+	const char *step_id;  /* NULL: the function itself */
+	const char *step_name;
+	Jsonb *output; /* NULL: none */
+	Jsonb *error;  /* NULL: none */
 } InnAttempt;
 
 /* Store new runs, in one statement. */
@@ -59,9 +78,26 @@ extern void inn_runs_insert(const InnRun *runs, int nruns);
 /* First attempt taken up: sets started_at of those that have none and have not ended. */
 extern void inn_runs_start(const InnUlid *ids, int nids, TimestampTz now);
 
-/* End a run; false if it does not exist or has ended already, else *function_id is set. */
-extern bool inn_runs_end(const InnUlid *id, InnOutcome outcome, TimestampTz now,
-						 pg_uuid_t *function_id);
+/* End runs. */
+extern void inn_runs_end(InnEnding *endings, int nendings, TimestampTz now);
+
+/* What an app has said of itself, for a run. */
+extern void inn_runs_set_version(const InnUlid *id, int request_version, bool is_planning);
+
+/* A run that its app is to be called for. */
+typedef struct InnRunToCall
+{
+	bool is_alive; /* it exists, and has not ended */
+	int request_version;
+	bool is_planning;
+	TimestampTz started_at; /* INN_NEVER: it has not */
+	bool has_event;			/* false: it is not kept any more */
+	InnUlid event_id;
+	InnEvent event; /* that has started it */
+} InnRunToCall;
+
+/* Read runs: fills runs[i].  Texts are palloc'ed. */
+extern void inn_runs_read_to_call(const InnUlid *ids, int nids, InnRunToCall *runs);
 
 extern bool inn_runs_exists(const InnUlid *id);
 
@@ -81,7 +117,8 @@ extern void inn_runs_set_original(const InnUlid *id, const InnUlid *original_id)
 /* Which of these have not ended: sets alive[i]. Locks nothing. */
 extern void inn_runs_alive(const InnUlid *ids, int nids, bool *alive);
 
-extern void inn_attempts_insert(const InnAttempt *attempt);
+/* Store what became of attempts; a list of InnAttempt. */
+extern void inn_attempts_insert(const List *attempts);
 
 /*
  * Remember that an event id started a run of a function, until expires_at.  False if an unexpired

@@ -11,7 +11,9 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
+#include "commands/sequence.h"
 #include "pgstat.h"
 #include "storage/lwlock.h"
 #include "utils/array.h"
@@ -40,6 +42,18 @@ InnArg
 inn_arg_time(TimestampTz when)
 {
 	return inn_arg(TimestampTzGetDatum(when));
+}
+
+InnArg
+inn_arg_span(int64 usec)
+{
+	Interval *span;
+
+	if (usec == 0)
+		return (InnArg){(Datum) 0, true};
+	span = palloc0(sizeof(Interval));
+	span->time = usec;
+	return inn_arg(IntervalPGetDatum(span));
 }
 
 InnArg
@@ -130,6 +144,16 @@ prepared(InnPlan *plan)
 	return plan->saved;
 }
 
+int64
+inn_sequence_next(const char *name)
+{
+	Oid relation = get_relname_relid(name, get_namespace_oid("inngest", false));
+
+	if (!OidIsValid(relation))
+		elog(ERROR, "sequence \"%s\" does not exist", name);
+	return nextval_internal(relation, false);
+}
+
 Datum
 inn_row_datum(uint64 row, int column, bool *is_null)
 {
@@ -188,6 +212,15 @@ inn_row_time(uint64 row, int column, TimestampTz if_null)
 	Datum value = inn_row_datum(row, column, &is_null);
 
 	return is_null ? if_null : DatumGetTimestampTz(value);
+}
+
+int64
+inn_row_span(uint64 row, int column)
+{
+	bool is_null;
+	Datum value = inn_row_datum(row, column, &is_null);
+
+	return is_null ? 0 : DatumGetIntervalP(value)->time;
 }
 
 char *

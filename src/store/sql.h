@@ -21,7 +21,7 @@
 
 #include "base/ulid.h"
 
-#define INN_PLAN_MAX_ARGS 10
+#define INN_PLAN_MAX_ARGS 20
 
 typedef struct InnPlan
 {
@@ -66,6 +66,7 @@ inn_arg_uuid(const pg_uuid_t *uuid)
 
 extern InnArg inn_arg_cstring(const char *string); /* as text; NULL: null */
 extern InnArg inn_arg_time(TimestampTz when);
+extern InnArg inn_arg_span(int64 usec); /* as an interval; 0: null */
 
 /*
  * Arrays of one dimension for unnest().  nulls may be NULL.  Variable-length element types only as
@@ -89,6 +90,9 @@ extern uint64 inn_plan_run(InnPlan *plan, int nargs, const InnArg *args);
 /* The same, seeing what has been committed until now even in a repeatable read transaction; read-only. */
 extern uint64 inn_plan_run_latest(InnPlan *plan, int nargs, const InnArg *args);
 
+/* The next value of a sequence in schema inngest. */
+extern int64 inn_sequence_next(const char *name);
+
 #define INN_RUN(plan, ...) \
 	inn_plan_run((plan), lengthof(((InnArg[]){__VA_ARGS__})), (InnArg[]){__VA_ARGS__})
 
@@ -100,6 +104,7 @@ extern int64 inn_row_bigint(uint64 row, int column);
 extern InnUlid inn_row_ulid(uint64 row, int column);
 extern pg_uuid_t inn_row_uuid(uint64 row, int column);
 extern TimestampTz inn_row_time(uint64 row, int column, TimestampTz if_null);
+extern int64 inn_row_span(uint64 row, int column); /* of inn_arg_span(), in microseconds */
 extern char *inn_row_text(uint64 row, int column); /* palloc'ed; NULL for null */
 
 /*

@@ -29,6 +29,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 #include "utils/uuid.h"
 
 #include "store/apps.h"
@@ -52,6 +53,7 @@ static Table open_table(const char *name, const char *index);
 static void find_keys(Search *search, const InnTriggerPath *path, int64 hash);
 static void find_trigger(Search *search, pg_uuid_t function_id, int16 position);
 static bool find_function(const Search *search, pg_uuid_t id, InnFunction *function);
+static InnFunction read_function(Table table, HeapTuple row);
 static void add(Search *search, const InnTrigger *trigger);
 static void drop_duplicates(Search *search);
 static int by_slug_and_position(const void *a, const void *b);
@@ -59,6 +61,8 @@ static int by_slug_and_position(const void *a, const void *b);
 static SysScanDesc begin_scan(const Search *search, Table table, ScanKey keys, int nkeys);
 static ScanKeyData equals(Table table, const char *name, RegProcedure procedure, Datum value);
 static Datum column(Table table, HeapTuple row, const char *name, bool *is_null);
+static char *text_column(Table table, HeapTuple row, const char *name);
+static int64 span_column(Table table, HeapTuple row, const char *name);
 
 InnTrigger *
 inn_triggers_by_key(const InnTriggerPath *path, int64 hash, int *count)
@@ -152,21 +156,33 @@ find_function(const Search *search, pg_uuid_t id, InnFunction *function)
 		is_active = is_null;
 	}
 	if (is_active)
-	{
-		char *runtime = TextDatumGetCString(column(table, row, "runtime", NULL));
-
-		(void) column(table, row, "paused_at", &is_null);
-		*function = (InnFunction){
-			.id = id,
-			.version = DatumGetInt32(column(table, row, "version", NULL)),
-			.max_attempts = DatumGetInt16(column(table, row, "max_attempts", NULL)),
-			.is_pull = strcmp(runtime, "pull") == 0,
-			.is_paused = !is_null,
-			.slug = TextDatumGetCString(column(table, row, "slug", NULL)),
-		};
-	}
+		*function = read_function(table, row);
 	systable_endscan(scan);
 	return is_active;
+}
+
+static InnFunction
+read_function(Table table, HeapTuple row)
+{
+	InnFunction function = {
+		.id = *DatumGetUUIDP(column(table, row, "id", NULL)),
+		.app_id = *DatumGetUUIDP(column(table, row, "app_id", NULL)),
+		.version = DatumGetInt32(column(table, row, "version", NULL)),
+		.max_attempts = DatumGetInt16(column(table, row, "max_attempts", NULL)),
+		.runtime = inn_runtime_of_name(text_column(table, row, "runtime")),
+		.slug = text_column(table, row, "slug"),
+		.url = text_column(table, row, "url"),
+		.step_id = text_column(table, row, "step_id"),
+		.is_go = inn_language_is_go(text_column(table, row, "language")),
+		.has_cancels = DatumGetBool(column(table, row, "has_cancels", NULL)),
+		.start_timeout_usec = span_column(table, row, "start_timeout"),
+		.finish_timeout_usec = span_column(table, row, "finish_timeout"),
+	};
+	bool is_null;
+
+	(void) column(table, row, "paused_at", &is_null);
+	function.is_paused = !is_null;
+	return function;
 }
 
 static void
@@ -247,4 +263,24 @@ column(Table table, HeapTuple row, const char *name, bool *is_null)
 	else if (found_null)
 		elog(ERROR, "inngest.%s.%s is null", RelationGetRelationName(table.relation), name);
 	return value;
+}
+
+/* NULL for null */
+static char *
+text_column(Table table, HeapTuple row, const char *name)
+{
+	bool is_null;
+	Datum value = column(table, row, name, &is_null);
+
+	return is_null ? NULL : TextDatumGetCString(value);
+}
+
+/* An interval that is a number of microseconds; 0 for null. */
+static int64
+span_column(Table table, HeapTuple row, const char *name)
+{
+	bool is_null;
+	Datum value = column(table, row, name, &is_null);
+
+	return is_null ? 0 : DatumGetIntervalP(value)->time;
 }

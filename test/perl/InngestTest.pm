@@ -202,6 +202,15 @@ sub quoted
 	return "'$text'";
 }
 
+# Create the functions of the test module (test/c) in the schema inngest_test.
+sub load_module
+{
+	my ($self) = @_;
+
+	$self->sql(PostgreSQL::Test::Utils::slurp_file("$ENV{INN_TREE}/test/c/module.sql"));
+	return;
+}
+
 # What the server has logged since mark_log(), or since its start.
 sub mark_log
 {

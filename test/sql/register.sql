@@ -102,9 +102,35 @@ FROM unnest(ARRAY['* * * * *', ' */5 0-6,12/2 ?  JAN-mar sun ', 'TZ=Europe/Paris
 				  'TZ=Etc/GMT+5 * * * * *', 'TZ=est5edt * * * * *', 'TZ=UTC', repeat('*', 256)]) AS cron
 LEFT JOIN LATERAL pg_temp.judge_trigger(jsonb_build_object('cron', cron)) AS fault ON true;
 
+-- a function of an app, with what cancels its runs; the runtime can be named, too
+SELECT slug, runtime, version, max_attempts, url, step_id, language, start_timeout, finish_timeout, has_cancels FROM register_function('{
+	"id": "called", "triggers": [{"event": "a"}], "steps": {"step": {"id": "step", "name": "step",
+	"runtime": {"type": "http", "url": "https://localhost:3000/api/inngest?stepId=step&fnId=called"}, "retries": {"attempts": 3}}},
+	"timeouts": {"start": "1500ms", "finish": "2d"},
+	"cancel": [{"event": "b", "if": "event.data.id == async.data.id"}, {"event": "c", "timeout": "1d"}, {"event": "c", "timeout": "0s"},
+		{"event": "d", "timeout": "2024-02-29T23:59:60.5+01:00"}, {"event": "d", "timeout": "1900-03-01T00:00:00.1234567-00:30", "if": ""}]}');
+SELECT position, event_name, expression, timeout, expires_at FROM function_cancels ORDER BY position;
+SELECT runtime, step_id, has_cancels, start_timeout FROM register_function('{"id": "called", "runtime": "HTTP", "steps": {"one": {"runtime": {"type": "http", "url": "http://h"}}}}');
+SELECT count(*) FROM function_cancels;
+SELECT FROM register_function('{"id": "called", "cancel": [{"event": "b"}]}');
+SELECT runtime, url, step_id, has_cancels, (SELECT count(*) FROM function_cancels) FROM functions WHERE slug = 'called';
+SELECT delete_function('called');
+SELECT count(*) FROM function_cancels;
+
+-- the one form of URLs
+SELECT url, (register_function(jsonb_build_object('id', 'u', 'steps', jsonb_build_object('step', jsonb_build_object('runtime',
+	jsonb_build_object('type', 'http', 'url', url)))))).url
+FROM unnest(ARRAY['HTTP://Example.COM:80/Api/Inngest', 'https://h:443', 'http://h:443/', 'https://h:?b=2&a=1', 'http://127.0.0.1:3000/x', 'http://0.0.0.0:3000',
+	'http://127.0.0.1/x', 'http://127.0.0.1:80/x', 'http://u:p@h:8080/x', 'http://[::1]:3000/x', 'http://h/x?stepId=step&fnId=a-b&deployId=7&probe=trust#frag',
+	'http://h?a=%7e%20+%C3%A9%zz&&a=1&a&b=c=d', 'http://h/x?', 'http://h/ä?ä=ö']) AS url;
+SELECT url, pg_temp.judge(jsonb_build_object('id', 'u', 'steps', jsonb_build_object('step', jsonb_build_object('runtime',
+	jsonb_build_object('type', 'http', 'url', url)))))
+FROM unnest(ARRAY['http://h:0', 'http://h:65536', 'http://h:x', 'http://[::1', 'http://[]', 'http://a b/', E'http://a/\n', 'http://a{b}/', 'http://u@', 'ws://h', 'wss://h']) AS url;
+SELECT pg_temp.judge('{"id": "u", "steps": {"step": {"runtime": {"type": "ws", "url": "http://h"}}}}');
+SELECT pg_temp.judge(jsonb_build_object('id', 'u', 'steps', jsonb_build_object('step', jsonb_build_object('runtime',
+	jsonb_build_object('type', 'http', 'url', 'http://h/' || repeat('x', n)))))) FROM unnest(ARRAY[2048 - 9, 2048 - 8]) AS n;
+
 -- what is right but cannot be done yet has an SQLSTATE of its own
-SELECT pg_temp.judge('{"id": "x", "runtime": "http", "steps": {"step": {"id": "step", "name": "step",
-	"runtime": {"type": "http", "url": "https://localhost:3000/api/inngest?fnId=x&stepId=step"}, "retries": {"attempts": 3}}}}');
 SELECT pg_temp.judge('{"id": "x", "runtime": "sql"}');
 SELECT pg_temp.judge('{"id": "x", "triggers": [{"cron": "0 0 * * *"}, {"event": "a", "expression": "true"}],
 	"concurrency": 5, "throttle": {"limit": 1, "period": "1s", "burst": 0, "key": ""}, "rateLimit": {"limit": 1, "period": "24h"},

@@ -18,6 +18,10 @@ my $old = InngestTest->new('old', conf => "inngest.retry_interval = '1h'\n");
 $old->register('work', 'd/work', { retries => 3 });
 $old->register('rest', 'd/rest');
 $old->register('gone', 'd/gone');
+$old->register('called', 'd/called', {
+	runtime => 'http', steps => { step => { runtime => { type => 'http', url => 'http://127.0.0.1:1/x?fnId=called' } } },
+	timeouts => { start => '1h', finish => '1000000w' }, cancel => [ { event => 'd/stop', timeout => '30d' }, { event => 'd/stop', timeout => '2030-01-01T00:00:00Z' } ],
+});
 $old->sql(<<'END');
 SELECT FROM inngest.send_events((SELECT jsonb_agg(jsonb_build_object('name', 'd/work', 'id', 'w' || n, 'data', jsonb_build_object('n', n, 'text', E'quote '' " \\ \n\t ü'),
 	'user', '{"u": 1}'::jsonb, 'v', '2', 'meta', '{"sessions": {"s": "t"}}'::jsonb)) FROM generate_series(1, 40) n));
@@ -27,6 +31,7 @@ SELECT inngest.fail_run(run_id, lease_id, '{"message": "retried"}') FROM inngest
 SELECT FROM inngest.lease_runs(ARRAY['work'], 5, '1h');
 SELECT inngest.cancel_run(id) FROM (SELECT id FROM inngest.runs WHERE status = 'QUEUED' LIMIT 5) x;
 SELECT FROM inngest.send_event('d/work', ts => now() + interval '1 day');
+SELECT inngest.create_event_key('sender'), inngest.create_signing_key(), inngest.create_signing_key();
 SELECT FROM inngest.send_event('d/gone');
 SELECT inngest.delete_function('gone');
 SELECT inngest.pause_function('rest');
@@ -43,8 +48,8 @@ sub contents
 {
 	my ($inn) = @_;
 	my %tables = (
-		environments => 'id, name', apps => '*', functions => '*', triggers => '*', events => '*', function_runs => '*', attempts => '*',
-		idempotency_keys => '*', queue => '*', leases => '*',
+		environments => 'id, name', apps => '*', functions => '*', triggers => '*', function_cancels => '*', events => '*', function_runs => '*', attempts => '*',
+		event_keys => '*', signing_keys => '*', idempotency_keys => '*', queue => '*', leases => '*',
 	);
 
 	return { map {

@@ -1,0 +1,280 @@
+/*-------------------------------------------------------------------------
+ *
+ * sign.c
+ *	  Signatures of requests, and bearers.
+ *
+ * The server's HMAC and SHA-256 register what they allocate with the current resource owner, and there is none
+ * outside of transactions, where workers sign what they are about to send.  So there is one for them here that is
+ * never released.  The HMAC is made once and keyed anew each time.
+ *
+ * IDENTIFICATION
+ *	  src/base/sign.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "common/cryptohash.h"
+#include "common/hmac.h"
+#include "common/sha2.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+
+#include "base/jcs.h"
+#include "base/json.h"
+#include "base/sign.h"
+
+#define PREFIX "signkey-"
+#define BEARER "bearer "
+
+/* most digits of the time in a signature */
+#define TIME_MAX_DIGITS 12
+
+#define HEX_LENGTH (2 * PG_SHA256_DIGEST_LENGTH)
+
+/* longest key whose hash is asked for */
+#define KEY_MAX_BYTES 512
+
+typedef struct Signature
+{
+	const char *time; /* as it is written */
+	size_t time_len;
+	int64 time_s;
+	const char *mac; /* HEX_LENGTH digits */
+} Signature;
+
+static bool read_signature(const char *header, Signature *out);
+static bool is_signed(const Signature *signature, const char *key, const char *body, size_t size);
+static bool is_signed_canonically(const Signature *signature, const char *key, const char *body,
+								  size_t size);
+static void compute_mac(const char *key, const char *body, size_t size, const char *time,
+						size_t time_len, char *out);
+static void fail(const char *what, const char *why) pg_attribute_noreturn();
+static ResourceOwner enter(void);
+static void leave(ResourceOwner caller);
+static int hex_value(char c);
+static bool is_word(char c);
+static bool is_same_secret(const char *a, size_t a_len, const char *b);
+
+const char *
+inn_sign_key_secret(const char *key)
+{
+	const char *p = key + strlen(PREFIX);
+
+	if (strncmp(key, PREFIX, strlen(PREFIX)) != 0)
+		return key;
+	while (is_word(*p))
+		p++;
+	return *p == '-' && p > key + strlen(PREFIX) ? p + 1 : key;
+}
+
+void
+inn_sign(const char *key, const char *body, size_t size, int64 now_s, char out[INN_SIGNATURE_SIZE])
+{
+	char time[24];
+	int time_len = snprintf(time, sizeof(time), INT64_FORMAT, now_s);
+	int len = snprintf(out, INN_SIGNATURE_SIZE, "t=%s&s=", time);
+
+	Assert(len + HEX_LENGTH < INN_SIGNATURE_SIZE);
+	compute_mac(key, body, size, time, time_len, out + len);
+	out[len + HEX_LENGTH] = '\0';
+}
+
+bool
+inn_sign_verify(const char *header, const char *key, const char *body, size_t size, int64 now_s,
+				bool or_canonical)
+{
+	Signature signature;
+
+	if (!read_signature(header, &signature))
+		return false;
+	if (signature.time_s < now_s - INN_SIGN_TOLERANCE_SEC ||
+		signature.time_s > now_s + INN_SIGN_TOLERANCE_SEC)
+		return false;
+	return is_signed(&signature, key, body, size) ||
+		   (or_canonical && is_signed_canonically(&signature, key, body, size));
+}
+
+/* "t=1700000000&s=0123..." and nothing else */
+static bool
+read_signature(const char *header, Signature *out)
+{
+	const char *p = header;
+
+	*out = (Signature){0};
+	if (strncmp(p, "t=", 2) != 0)
+		return false;
+	out->time = p += 2;
+	for (; *p >= '0' && *p <= '9'; p++)
+	{
+		if (++out->time_len > TIME_MAX_DIGITS)
+			return false;
+		out->time_s = out->time_s * 10 + (*p - '0');
+	}
+	if (out->time_len == 0 || strncmp(p, "&s=", 3) != 0)
+		return false;
+	out->mac = p + 3;
+	return strlen(out->mac) == HEX_LENGTH;
+}
+
+static bool
+is_signed(const Signature *signature, const char *key, const char *body, size_t size)
+{
+	char mac[HEX_LENGTH];
+
+	compute_mac(key, body, size, signature->time, signature->time_len, mac);
+	return timingsafe_bcmp(mac, signature->mac, HEX_LENGTH) == 0;
+}
+
+static bool
+is_signed_canonically(const Signature *signature, const char *key, const char *body, size_t size)
+{
+	StringInfoData canonical;
+	Jsonb *json;
+	char *error;
+	bool is_good;
+
+	if (!inn_json_parse(body, size, &json, &error))
+		return false;
+	initStringInfo(&canonical);
+	is_good = inn_jcs_append(&canonical, json) == INN_JCS_GOOD &&
+			  is_signed(signature, key, canonical.data, canonical.len);
+	pfree(canonical.data);
+	return is_good;
+}
+
+bool
+inn_key_hash(const char *key, char out[INN_KEY_HASH_SIZE])
+{
+	const char *secret = inn_sign_key_secret(key);
+	size_t len = strlen(secret);
+	uint8 bytes[KEY_MAX_BYTES / 2];
+	uint8 hash[PG_SHA256_DIGEST_LENGTH];
+	ResourceOwner caller;
+	pg_cryptohash_ctx *ctx;
+
+	if (len == 0 || len % 2 != 0 || len > KEY_MAX_BYTES)
+		return false;
+	for (size_t i = 0; i < len; i += 2)
+	{
+		int high = hex_value(secret[i]);
+		int low = hex_value(secret[i + 1]);
+
+		if (high < 0 || low < 0)
+			return false;
+		bytes[i / 2] = (uint8) (high << 4 | low);
+	}
+
+	caller = enter();
+	ctx = pg_cryptohash_create(PG_SHA256);
+	if (pg_cryptohash_init(ctx) < 0 || pg_cryptohash_update(ctx, bytes, len / 2) < 0 ||
+		pg_cryptohash_final(ctx, hash, sizeof(hash)) < 0)
+		fail("SHA-256", pg_cryptohash_error(ctx));
+	pg_cryptohash_free(ctx);
+	leave(caller);
+
+	hex_encode((const char *) hash, sizeof(hash), out);
+	out[HEX_LENGTH] = '\0';
+	return true;
+}
+
+bool
+inn_bearer_matches(const char *header, const char *key)
+{
+	char hash[INN_KEY_HASH_SIZE] = "";
+	const char *secret = inn_sign_key_secret(key);
+	const char *given;
+	bool is_key;
+	bool is_hash;
+
+	if (header == NULL || pg_strncasecmp(header, BEARER, strlen(BEARER)) != 0)
+		return false;
+	given = inn_sign_key_secret(header + strlen(BEARER) + strspn(header + strlen(BEARER), " "));
+	is_key = is_same_secret(secret, strlen(secret), given);
+	is_hash = inn_key_hash(key, hash) && is_same_secret(hash, HEX_LENGTH, given);
+	return is_key || is_hash;
+}
+
+/* ---- cryptography ---- */
+
+static void
+compute_mac(const char *key, const char *body, size_t size, const char *time, size_t time_len,
+			char *out)
+{
+	static pg_hmac_ctx *ctx = NULL;
+	const char *secret = inn_sign_key_secret(key);
+	uint8 mac[PG_SHA256_DIGEST_LENGTH];
+	ResourceOwner caller = enter();
+
+	if (ctx == NULL)
+	{
+		MemoryContext context = MemoryContextSwitchTo(TopMemoryContext);
+
+		ctx = pg_hmac_create(PG_SHA256);
+		MemoryContextSwitchTo(context);
+	}
+	if (ctx == NULL)
+		fail("HMAC", "out of memory");
+	if (pg_hmac_init(ctx, (const uint8 *) secret, strlen(secret)) < 0 ||
+		(size > 0 && pg_hmac_update(ctx, (const uint8 *) body, size) < 0) ||
+		pg_hmac_update(ctx, (const uint8 *) time, time_len) < 0 ||
+		pg_hmac_final(ctx, mac, sizeof(mac)) < 0)
+		fail("HMAC", pg_hmac_error(ctx));
+	leave(caller);
+
+	hex_encode((const char *) mac, sizeof(mac), out);
+}
+
+static void
+fail(const char *what, const char *why)
+{
+	elog(ERROR, "could not compute %s: %s", what, why);
+}
+
+/* Let what is allocated belong to nobody but this process. */
+static ResourceOwner
+enter(void)
+{
+	static ResourceOwner ours = NULL;
+	ResourceOwner caller = CurrentResourceOwner;
+
+	if (ours == NULL)
+		ours = ResourceOwnerCreate(NULL, "inngest signatures");
+	CurrentResourceOwner = ours;
+	return caller;
+}
+
+static void
+leave(ResourceOwner caller)
+{
+	CurrentResourceOwner = caller;
+}
+
+/* ---- texts ---- */
+
+static int
+hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+static bool
+is_word(char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
+
+/* The length of a secret is none. */
+static bool
+is_same_secret(const char *a, size_t a_len, const char *b)
+{
+	return strlen(b) == a_len && a_len > 0 && timingsafe_bcmp(a, b, a_len) == 0;
+}

@@ -1,0 +1,30 @@
+/*-------------------------------------------------------------------------
+ *
+ * finish.h
+ *	  What a run that ends tells the world: inngest/function.finished and its like (protocol.md 11).
+ *
+ * IDENTIFICATION
+ *	  src/run/finish.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef INN_FINISH_H
+#define INN_FINISH_H
+
+#include "run/changes.h"
+
+#define INN_EVENT_FINISHED "inngest/function.finished"
+#define INN_EVENT_FAILED "inngest/function.failed"
+#define INN_EVENT_CANCELLED "inngest/function.cancelled"
+#define INN_EVENT_INVOKED "inngest/function.invoked"
+
+/*
+ * Add the events of a run that has ended to what is to be sent: finished, and failed or cancelled if it was.  None for a run that was
+ * started by the end or the failure of another, so that nobody goes round in circles.
+ */
+extern void inn_finish_announce(InnChanges *changes, const InnRunEnd *end, const InnEnding *ending);
+
+/* What names the step that has invoked the run of an event: data._inngest.correlation_id; NULL if none has. */
+extern char *inn_event_correlation(const InnEvent *event);
+
+#endif /* INN_FINISH_H */

@@ -1,0 +1,97 @@
+/*-------------------------------------------------------------------------
+ *
+ * jobs.h
+ *	  Calls of apps that are to be made, now or later, and what else a run has to wait for: table inngest.jobs.
+ *
+ * A job is ready (it has a position) or waits for its time.  Jobs are inserted and deleted; the one that deletes a job may act
+ * upon it, so nothing happens twice.
+ *
+ * Whoever puts jobs of a run, or acts upon one, has claimed the run (run/lifecycle.h), or is creating it.
+ *
+ * IDENTIFICATION
+ *	  src/store/jobs.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef INN_JOBS_H
+#define INN_JOBS_H
+
+#include "base/timer.h"
+#include "store/sql.h"
+
+/* X(enum name, name in the table) */
+#define INN_JOB_TABLE(X) \
+	X(CALL, "call") \
+	X(SLEEP, "sleep") \
+	X(START_TIMEOUT, "start_timeout") \
+	X(FINISH_TIMEOUT, "finish_timeout")
+
+typedef enum InnJobKind
+{
+#define INN_JOB_DECLARE(name, text) INN_JOB_##name,
+	INN_JOB_TABLE(INN_JOB_DECLARE)
+#undef INN_JOB_DECLARE
+	INN_JOB_COUNT
+} InnJobKind;
+
+/* Texts live as long as the caller's context, NULL means none. */
+typedef struct InnJob
+{
+	int64 id; /* 0, when it is put: it gets one */
+	InnJobKind kind;
+	pg_uuid_t app_id;
+	pg_uuid_t function_id;
+	InnUlid run_id;
+	int64 position;		/* of a ready job that was read */
+	TimestampTz run_at; /* INN_NOW: ready */
+	const char *step_id;
+	const char *step_name;
+	const char *after_id;
+	int attempt;
+	int generation;
+	bool is_planning;
+	bool is_grouped;
+	bool is_race;
+	const char *input; /* canonical JSON */
+	TimestampTz queued_at;
+} InnJob;
+
+/* As run_at: the job is ready. */
+#define INN_NOW DT_NOBEGIN
+
+/* Put jobs, in order; wakes the executors or the scheduler. */
+extern void inn_jobs_put(InnJob *jobs, int njobs);
+
+/* Where an executor has come to in the jobs of an app, and how many more it can take. */
+typedef struct InnJobLane
+{
+	pg_uuid_t app_id;
+	int64 after; /* position */
+	int room;
+} InnJobLane;
+
+/* Read ready jobs of apps, for each in the order of positions; palloc'ed, *count is set. */
+extern InnJob *inn_jobs_read_ready(const InnJobLane *lanes, int nlanes, int *count);
+
+/* Delete ready jobs: sets removed[i] for those that were still there. */
+extern void inn_jobs_remove_ready(const InnJob *const *jobs, int njobs, bool *removed);
+
+/* Read up to max jobs whose time lies between two, earliest first; palloc'ed, *count is set. */
+extern InnJob *inn_jobs_read_due(TimestampTz from, TimestampTz until, int max, int *count);
+
+/* The time of the first job at or after another; INN_NEVER if there is none. */
+extern TimestampTz inn_jobs_next_due(TimestampTz from);
+
+/* Delete jobs that wait for their time: sets removed[i] for those that were still there. */
+extern void inn_jobs_remove_timed(const InnJob *jobs, int njobs, bool *removed);
+
+/* Delete whatever runs that have ended had still to do. */
+extern void inn_jobs_remove_runs(const InnUlid *run_ids, int nruns);
+
+/* Reset the attempts of a ready job, because it has come further (protocol.md 12.2). */
+extern void inn_jobs_reset_attempt(const InnUlid *run_id, int64 job_id);
+
+/* Is there a job of this id? */
+extern bool inn_jobs_exists(const InnUlid *run_id, int64 job_id);
+
+#endif /* INN_JOBS_H */

@@ -1,0 +1,167 @@
+/*-------------------------------------------------------------------------
+ *
+ * steps.c
+ *	  Writing and reading inngest.steps.
+ *
+ * IDENTIFICATION
+ *	  src/store/steps.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "store/steps.h"
+
+static InnPlan insert_steps = {
+	"INSERT INTO inngest.steps (run_id, id, op, name, memo, size, attempt, started_at, ended_at)"
+	" SELECT s.run_id::inngest.ulid, s.id, s.op, s.name, s.memo::json, octet_length(s.memo), s.attempt,"
+	" s.started_at, s.ended_at"
+	" FROM unnest($1, $2, $3, $4, $5, $6, $7, $8)"
+	" AS s (run_id, id, op, name, memo, attempt, started_at, ended_at)"
+	" ON CONFLICT DO NOTHING"
+	" RETURNING run_id, id",
+	8,
+	{UUIDARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT2ARRAYOID,
+	 TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID}};
+
+static InnPlan read_steps =
+	{"SELECT s.run_id, s.id, CASE WHEN s.size <= $2 THEN s.memo::text END, s.size"
+	 " FROM unnest($1) WITH ORDINALITY AS r (id, n),"
+	 " LATERAL (SELECT * FROM inngest.steps x WHERE x.run_id = r.id::inngest.ulid OFFSET 0) s"
+	 " ORDER BY r.n, s.position",
+	 2,
+	 {UUIDARRAYOID, INT4OID},
+	 .is_generic = true};
+
+static InnPlan read_memo = {"SELECT memo::text FROM inngest.steps"
+							" WHERE run_id = $1::inngest.ulid AND id = $2",
+							2,
+							{UUIDOID, TEXTOID}};
+
+static InnPlan sum_up = {"SELECT count(*)::int4, coalesce(sum(size), 0)::int8 FROM inngest.steps"
+						 " WHERE run_id = $1::inngest.ulid",
+						 1,
+						 {UUIDOID}};
+
+static InnPlan find_begun = {
+	"SELECT i.n::int4 FROM unnest($2) WITH ORDINALITY AS i (id, n)"
+	" WHERE EXISTS (SELECT FROM inngest.steps s WHERE s.run_id = $1::inngest.ulid AND s.id = i.id)"
+	" OR EXISTS (SELECT FROM inngest.pauses p WHERE p.run_id = $1::inngest.ulid AND p.step_id = i.id)"
+	" OR EXISTS (SELECT FROM inngest.jobs j WHERE j.run_id = $1::inngest.ulid AND j.step_id = i.id)",
+	2,
+	{UUIDOID, TEXTARRAYOID},
+	.is_generic = true};
+
+static void note_new(InnStep *steps, int nsteps, uint64 nstored);
+
+void
+inn_steps_insert(InnStep *steps, int nsteps)
+{
+	Datum *columns[8];
+
+	if (nsteps == 0)
+		return;
+	for (int c = 0; c < (int) lengthof(columns); c++)
+		columns[c] = palloc(nsteps * sizeof(Datum));
+	for (int i = 0; i < nsteps; i++)
+	{
+		columns[0][i] = PointerGetDatum(&steps[i].run_id);
+		columns[1][i] = CStringGetTextDatum(steps[i].id);
+		columns[2][i] = CStringGetTextDatum(steps[i].op);
+		columns[3][i] = CStringGetTextDatum(steps[i].name);
+		columns[4][i] = CStringGetTextDatum(steps[i].memo);
+		columns[5][i] = Int16GetDatum((int16) steps[i].attempt);
+		columns[6][i] = TimestampTzGetDatum(steps[i].started_at);
+		columns[7][i] = TimestampTzGetDatum(steps[i].ended_at);
+	}
+	note_new(steps, nsteps,
+			 INN_RUN(&insert_steps, inn_arg_array(columns[0], NULL, nsteps, UUIDOID),
+					 inn_arg_array(columns[1], NULL, nsteps, TEXTOID),
+					 inn_arg_array(columns[2], NULL, nsteps, TEXTOID),
+					 inn_arg_array(columns[3], NULL, nsteps, TEXTOID),
+					 inn_arg_array(columns[4], NULL, nsteps, TEXTOID),
+					 inn_arg_array(columns[5], NULL, nsteps, INT2OID),
+					 inn_arg_array(columns[6], NULL, nsteps, TIMESTAMPTZOID),
+					 inn_arg_array(columns[7], NULL, nsteps, TIMESTAMPTZOID)));
+}
+
+/* The result lists those that were stored, in the order of the arrays.  Of two with one id, the first was. */
+static void
+note_new(InnStep *steps, int nsteps, uint64 nstored)
+{
+	uint64 next = 0;
+
+	for (int i = 0; i < nsteps; i++)
+	{
+		InnUlid stored;
+
+		steps[i].is_new = false;
+		if (next == nstored)
+			continue;
+		stored = inn_row_ulid(next, 1);
+		if (memcmp(&stored, &steps[i].run_id, sizeof(InnUlid)) != 0 ||
+			strcmp(inn_row_text(next, 2), steps[i].id) != 0)
+			continue;
+		steps[i].is_new = true;
+		next++;
+	}
+	if (next != nstored)
+		elog(ERROR, "steps were stored in another order than they were given");
+}
+
+InnStep *
+inn_steps_read(const InnUlid *run_ids, int nruns, int *count)
+{
+	Datum *ids = palloc(Max(nruns, 1) * sizeof(Datum));
+	uint64 nrows;
+	InnStep *steps;
+
+	for (int i = 0; i < nruns; i++)
+		ids[i] = PointerGetDatum(&run_ids[i]);
+	nrows = INN_RUN(&read_steps, inn_arg_array(ids, NULL, nruns, UUIDOID),
+					inn_arg(Int32GetDatum(INN_MEMO_SMALL_BYTES)));
+	steps = palloc_extended(Max(nrows, 1) * sizeof(InnStep), MCXT_ALLOC_HUGE);
+	for (uint64 i = 0; i < nrows; i++)
+		steps[i] = (InnStep){
+			.run_id = inn_row_ulid(i, 1),
+			.id = inn_row_text(i, 2),
+			.memo = inn_row_text(i, 3),
+			.size = inn_row_int(i, 4),
+		};
+	*count = (int) nrows;
+	return steps;
+}
+
+char *
+inn_steps_memo(const InnUlid *run_id, const char *id)
+{
+	if (INN_RUN(&read_memo, inn_arg_ulid(run_id), inn_arg_cstring(id)) == 0)
+		return NULL;
+	return inn_row_text(0, 1);
+}
+
+void
+inn_steps_begun(const InnUlid *run_id, const char *const *ids, int nids, bool *begun)
+{
+	Datum *values = palloc(Max(nids, 1) * sizeof(Datum));
+	uint64 nrows;
+
+	for (int i = 0; i < nids; i++)
+		values[i] = CStringGetTextDatum(ids[i]);
+	nrows = INN_RUN(&find_begun, inn_arg_ulid(run_id), inn_arg_array(values, NULL, nids, TEXTOID));
+	memset(begun, 0, nids * sizeof(bool));
+	for (uint64 i = 0; i < nrows; i++)
+		begun[inn_row_int(i, 1) - 1] = true;
+}
+
+InnStateSize
+inn_steps_size(const InnUlid *run_id)
+{
+	(void) INN_RUN(&sum_up, inn_arg_ulid(run_id));
+	return (InnStateSize){.nsteps = inn_row_int(0, 1), .bytes = inn_row_bigint(0, 2)};
+}

@@ -1,0 +1,61 @@
+/*-------------------------------------------------------------------------
+ *
+ * steps.h
+ *	  Recorded results of steps: table inngest.steps.
+ *
+ * IDENTIFICATION
+ *	  src/store/steps.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef INN_STEPS_H
+#define INN_STEPS_H
+
+#include "store/sql.h"
+
+/* Most bytes of a run's memos together, and most steps of a run (protocol.md 9.5). */
+#define INN_STATE_MAX_BYTES (32 * 1024 * 1024)
+#define INN_STEPS_MAX 1000
+
+/* Memos that are larger are read one by one, by who needs them. */
+#define INN_MEMO_SMALL_BYTES (64 * 1024)
+
+typedef struct InnStep
+{
+	InnUlid run_id;
+	const char *id;
+	const char *op; /* run, sleep, wait, signal, invoke, ai, fetch */
+	const char *name;
+	const char *memo; /* canonical JSON; when read: NULL if it is not small */
+	int32 size;		  /* of memo */
+	int attempt;
+	TimestampTz started_at;
+	TimestampTz ended_at;
+	bool is_new; /* set by inn_steps_insert(): there was none of this id, so this is it now */
+} InnStep;
+
+/* How much a run has recorded. */
+typedef struct InnStateSize
+{
+	int nsteps;
+	int64 bytes;
+} InnStateSize;
+
+/* Record results, in order.  What is recorded already stays as it is. */
+extern void inn_steps_insert(InnStep *steps, int nsteps);
+
+/*
+ * Read the steps of runs, for each run in the order in which they ended; *count is set.  Only run_id, id, memo
+ * and size are set.  palloc'ed in the current context.
+ */
+extern InnStep *inn_steps_read(const InnUlid *run_ids, int nruns, int *count);
+
+/* The memo of one step, palloc'ed; NULL if there is none. */
+extern char *inn_steps_memo(const InnUlid *run_id, const char *id);
+
+/* Which steps of a run have ended, are to be called for, sleep or wait: sets begun[i]. */
+extern void inn_steps_begun(const InnUlid *run_id, const char *const *ids, int nids, bool *begun);
+
+extern InnStateSize inn_steps_size(const InnUlid *run_id);
+
+#endif /* INN_STEPS_H */

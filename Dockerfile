@@ -4,7 +4,7 @@
 #   docker run -d --name inngest -e POSTGRES_PASSWORD=secret -v inngest:/var/lib/postgresql/data inngest
 #   docker exec inngest curl -s http://127.0.0.1:8288/health
 #
-# The HTTP server listens on the container's loopback only, because it has no authentication yet;
+# The HTTP server listens on the container's loopback only, until there are keys (docs/operations.md, Keys);
 # compose.yaml shows how an application in another container reaches it.
 ARG BASE_IMAGE=debian:bookworm-slim
 

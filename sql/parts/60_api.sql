@@ -46,6 +46,22 @@ LANGUAGE C STRICT SECURITY DEFINER SET search_path TO pg_catalog, inngest, pg_te
 AS 'MODULE_PATHNAME', 'inngest_delete_function';
 COMMENT ON FUNCTION inngest.delete_function IS 'no new runs of this function; those that exist go on';
 
+CREATE FUNCTION inngest.archive_app(name text) RETURNS void
+LANGUAGE C STRICT SECURITY DEFINER SET search_path TO pg_catalog, inngest, pg_temp
+AS 'MODULE_PATHNAME', 'inngest_archive_app';
+COMMENT ON FUNCTION inngest.archive_app IS 'no new runs of the functions of an app, and nobody asks it for them, until it registers again; runs that exist go on';
+
+CREATE FUNCTION inngest.archive_app_url(url text) RETURNS integer
+LANGUAGE C STRICT SECURITY DEFINER SET search_path TO pg_catalog, inngest, pg_temp
+AS 'MODULE_PATHNAME', 'inngest_archive_app_url';
+COMMENT ON FUNCTION inngest.archive_app_url IS 'internal: archive_app for all apps at a URL; returns how many';
+
+CREATE FUNCTION inngest.register_app(body jsonb, sdk text, framework text, platform text,
+	OUT error_code text, OUT error text, OUT faults jsonb, OUT is_modified boolean, OUT sync_id uuid, OUT app_id uuid)
+LANGUAGE C SECURITY DEFINER SET search_path TO pg_catalog, inngest, pg_temp
+AS 'MODULE_PATHNAME', 'inngest_register_app';
+COMMENT ON FUNCTION inngest.register_app IS 'internal: what an SDK registers of its app, with what its headers say; the faults as data';
+
 CREATE FUNCTION inngest.pause_function(id text) RETURNS void
 LANGUAGE C STRICT SECURITY DEFINER SET search_path TO pg_catalog, inngest, pg_temp
 AS 'MODULE_PATHNAME', 'inngest_pause_function';

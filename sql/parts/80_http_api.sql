@@ -2,7 +2,7 @@
  * What the HTTP API says, apart from the acceptance of events: src/http/routes.c names the function of
  * each route.  All have one form: (request, input) gives (status, body).
  *
- *	request	{"query": [[name, value], …], "id": <what {id} matched>}
+ *	request	{"query": [[name, value], …], "path": {"id": <what {id} matched>, …}, "headers": {name: value, …}}
  *	input	the body of the request, or null
  *
  * Faults are raised; src/base/errors.h says what they are over HTTP.
@@ -18,10 +18,10 @@ LANGUAGE C STABLE STRICT
 AS 'MODULE_PATHNAME', 'inngest_counters';
 COMMENT ON FUNCTION inngest.counters IS 'what the HTTP workers have counted since the server started';
 
-CREATE FUNCTION inngest.routes(OUT method text, OUT path text, OUT summary text) RETURNS SETOF record
+CREATE FUNCTION inngest.routes(OUT method text, OUT path text, OUT summary text, OUT is_own boolean) RETURNS SETOF record
 LANGUAGE C IMMUTABLE STRICT
 AS 'MODULE_PATHNAME', 'inngest_routes';
-COMMENT ON FUNCTION inngest.routes IS 'the routes of the HTTP API';
+COMMENT ON FUNCTION inngest.routes IS 'the routes of the HTTP API; is_own: not of the surface of Inngest';
 
 CREATE FUNCTION inngest.redis_status(OUT status text, OUT error text, OUT since timestamptz, OUT pushed bigint, OUT failures bigint)
 LANGUAGE C STABLE STRICT
@@ -247,9 +247,9 @@ AS $$
 BEGIN
 	SELECT 200, jsonb_build_object('data', inngest.function_json(f)) INTO status, body
 	FROM inngest.functions f
-	WHERE f.env_id = '00000000-0000-4000-b000-000000000000' AND f.slug = request->>'id' AND f.archived_at IS NULL;
+	WHERE f.env_id = '00000000-0000-4000-b000-000000000000' AND f.slug = request #>> '{path,id}' AND f.archived_at IS NULL;
 	IF NOT FOUND THEN
-		RAISE EXCEPTION USING ERRCODE = 'IN011', MESSAGE = format('function "%s" does not exist', request->>'id');
+		RAISE EXCEPTION USING ERRCODE = 'IN011', MESSAGE = format('function "%s" does not exist', request #>> '{path,id}');
 	END IF;
 END
 $$;
@@ -284,8 +284,8 @@ COMMENT ON FUNCTION inngest.api_register_function IS 'POST /api/v1/functions';
 CREATE FUNCTION inngest.api_delete_function(request jsonb, input jsonb, OUT status integer, OUT body jsonb)
 LANGUAGE sql SET search_path TO pg_catalog, inngest, pg_temp
 AS $$
-	SELECT inngest.delete_function(request->>'id');
-	SELECT 200, jsonb_build_object('data', jsonb_build_object('id', request->>'id', 'deleted', true))
+	SELECT inngest.delete_function(request #>> '{path,id}');
+	SELECT 200, jsonb_build_object('data', jsonb_build_object('id', request #>> '{path,id}', 'deleted', true))
 $$;
 COMMENT ON FUNCTION inngest.api_delete_function IS 'DELETE /api/v1/functions/{id}';
 
@@ -407,7 +407,7 @@ CREATE FUNCTION inngest.api_get_run(request jsonb, input jsonb, OUT status integ
 LANGUAGE plpgsql STABLE SET search_path TO pg_catalog, inngest, pg_temp
 AS $$
 DECLARE
-	run    inngest.ulid := inngest.parse_ulid(request->>'id', 'run id');
+	run    inngest.ulid := inngest.parse_ulid(request #>> '{path,id}', 'run id');
 	detail jsonb := inngest.run_detail_json(run);
 BEGIN
 	IF detail IS NULL THEN
@@ -423,7 +423,7 @@ CREATE FUNCTION inngest.api_cancel_run(request jsonb, input jsonb, OUT status in
 LANGUAGE plpgsql SET search_path TO pg_catalog, inngest, pg_temp
 AS $$
 DECLARE
-	run inngest.ulid := inngest.parse_ulid(request->>'id', 'run id');
+	run inngest.ulid := inngest.parse_ulid(request #>> '{path,id}', 'run id');
 BEGIN
 	PERFORM inngest.cancel_run(run);
 	status := 200;
@@ -551,7 +551,7 @@ CREATE FUNCTION inngest.api_complete_run(request jsonb, input jsonb, OUT status 
 LANGUAGE plpgsql SET search_path TO pg_catalog, inngest, pg_temp
 AS $$
 DECLARE
-	run inngest.ulid := inngest.parse_ulid(request->>'id', 'run id');
+	run inngest.ulid := inngest.parse_ulid(request #>> '{path,id}', 'run id');
 BEGIN
 	PERFORM inngest.input_object(input, 'lease_id', 'output');
 	PERFORM inngest.complete_run(run, inngest.input_lease(input), input->'output');
@@ -565,7 +565,7 @@ CREATE FUNCTION inngest.api_fail_run(request jsonb, input jsonb, OUT status inte
 LANGUAGE plpgsql SET search_path TO pg_catalog, inngest, pg_temp
 AS $$
 DECLARE
-	run inngest.ulid := inngest.parse_ulid(request->>'id', 'run id');
+	run inngest.ulid := inngest.parse_ulid(request #>> '{path,id}', 'run id');
 BEGIN
 	PERFORM inngest.input_object(input, 'lease_id', 'error', 'retry');
 	IF coalesce(jsonb_typeof(input->'retry'), 'null') NOT IN ('boolean', 'null') THEN
@@ -582,7 +582,7 @@ CREATE FUNCTION inngest.api_extend_lease(request jsonb, input jsonb, OUT status 
 LANGUAGE plpgsql SET search_path TO pg_catalog, inngest, pg_temp
 AS $$
 DECLARE
-	run        inngest.ulid := inngest.parse_ulid(request->>'id', 'run id');
+	run        inngest.ulid := inngest.parse_ulid(request #>> '{path,id}', 'run id');
 	expires_at timestamptz;
 BEGIN
 	PERFORM inngest.input_object(input, 'lease_id', 'lease');

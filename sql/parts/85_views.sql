@@ -47,3 +47,11 @@ CREATE VIEW inngest.trigger_errors AS
 	JOIN inngest.functions f ON f.id = x.function_id
 	JOIN inngest.triggers t ON t.function_id = x.function_id AND t.position = x.position;
 COMMENT ON VIEW inngest.trigger_errors IS 'triggers whose expression failed for some event, or gave something else than true or false';
+
+CREATE VIEW inngest.apps_status AS
+	SELECT a.name, a.method, a.url, a.sdk, a.framework, a.platform, a.app_version,
+		   CASE WHEN a.archived_at IS NOT NULL THEN 'archived' WHEN a.error_code IS NOT NULL THEN 'failing' ELSE 'ok' END AS status,
+		   a.synced_at, a.error_code, a.error,
+		   (SELECT count(*) FROM inngest.functions f WHERE f.app_id = a.id AND f.archived_at IS NULL) AS functions
+	FROM inngest.apps a;
+COMMENT ON VIEW inngest.apps_status IS 'apps: where and what they are, and whether their last registration went well';

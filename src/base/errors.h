@@ -23,6 +23,7 @@
 	X(EVENT_GONE, '0', '0', '5', 410, "event_gone") \
 	X(FUNCTION_INVALID, '0', '1', '0', 400, "invalid_function") \
 	X(FUNCTION_NOT_FOUND, '0', '1', '1', 404, "function_not_found") \
+	X(APP_NOT_FOUND, '0', '1', '2', 404, "app_not_found") \
 	X(RUN_NOT_FOUND, '0', '2', '0', 404, "run_not_found") \
 	X(LEASE_LOST, '0', '2', '1', 409, "lease_lost") \
 	X(PARAMETER_INVALID, '0', '3', '0', 400, "invalid_parameter") \

@@ -26,6 +26,7 @@
 #define MINUTES_PER_DAY (24 * 60)
 
 char *inn_database = NULL;
+int inn_mode = INN_MODE_DEV;
 char *inn_http_address = NULL;
 int inn_http_port = 8288;
 int inn_http_workers = 1;
@@ -33,6 +34,10 @@ int inn_api_workers = 2;
 int inn_http_max_connections = 1024;
 int inn_http_timeout_ms = 30 * 1000;
 int inn_statement_timeout_ms = 10 * 1000;
+int inn_executors = 1;
+int inn_max_calls = 1000;
+int inn_max_calls_per_app = 500;
+bool inn_allow_private_requests = false;
 int inn_max_event_bytes = 512 * 1024;
 int inn_max_events_per_request = 5000;
 int inn_max_request_bytes = 16 * 1024 * 1024;
@@ -46,8 +51,15 @@ int inn_expression_cache_kb = 65536;
 
 static char *redis_url_for_server;
 
+static const struct config_enum_entry mode_names[] = {
+	{"dev", INN_MODE_DEV, false},
+	{"cloud", INN_MODE_CLOUD, false},
+	{NULL, 0, false},
+};
+
 static void define_workers(void);
 static void define_http(void);
+static void define_calls(void);
 static void define_limits(void);
 static void define_redis(void);
 static void define_lifetimes(void);
@@ -61,6 +73,7 @@ inn_guc_init(void)
 {
 	define_workers();
 	define_http();
+	define_calls();
 	define_limits();
 	define_redis();
 	define_lifetimes();
@@ -88,9 +101,13 @@ define_workers(void)
 static void
 define_http(void)
 {
+	DefineCustomEnumVariable("inngest.mode",
+							 "dev: no keys are asked for; cloud: requests need keys, calls are signed.",
+							 NULL, &inn_mode, INN_MODE_DEV, mode_names,
+							 PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("inngest.http_address",
 							   "Address on which the HTTP workers listen.",
-							   "Only loopback addresses, as there is no authentication.",
+							   "Beyond loopback only in cloud mode and with keys.",
 							   &inn_http_address, "127.0.0.1",
 							   PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("inngest.http_port",
@@ -111,6 +128,29 @@ define_http(void)
 							"Time that the database may take for one API request.",
 							NULL, &inn_statement_timeout_ms, 10 * 1000, 1, INT_MAX,
 							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+}
+
+static void
+define_calls(void)
+{
+	DefineCustomIntVariable("inngest.executors",
+							"Number of workers that call apps.",
+							NULL, &inn_executors, 1, 1, INN_MAX_WORKERS_PER_ROLE,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("inngest.max_calls",
+							"Most calls of apps that one executor makes at a time.",
+							"A few calls of each app are made beyond it, so that no app waits for another.",
+							&inn_max_calls, 1000, 1, 8192,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("inngest.max_calls_per_app",
+							"Most calls of one app that one executor makes at a time.",
+							NULL, &inn_max_calls_per_app, 500, 1, 8192,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("inngest.allow_private_requests",
+							 "Let requests that functions have made (step.fetch, step.ai.infer) reach private addresses.",
+							 "Loopback, link-local and private networks; who writes functions can then reach whatever this server can.",
+							 &inn_allow_private_requests, false,
+							 PGC_SIGHUP, 0, NULL, NULL, NULL);
 }
 
 static void

@@ -14,6 +14,15 @@
 /* Where the workers work. */
 extern char *inn_database;
 
+/* Whom the server trusts: in dev everybody who can reach it, in cloud who has a key (store/keys.h). */
+typedef enum InnMode
+{
+	INN_MODE_DEV,
+	INN_MODE_CLOUD
+} InnMode;
+
+extern int inn_mode;
+
 /* HTTP */
 extern char *inn_http_address;
 extern int inn_http_port;
@@ -22,6 +31,12 @@ extern int inn_api_workers;
 extern int inn_http_max_connections; /* per HTTP worker */
 extern int inn_http_timeout_ms;		 /* a request must have arrived whole by then */
 extern int inn_statement_timeout_ms; /* of API requests other than events */
+
+/* Calls of apps */
+extern int inn_executors;
+extern int inn_max_calls; /* of one executor */
+extern int inn_max_calls_per_app;
+extern bool inn_allow_private_requests; /* step.fetch and step.ai.infer may reach private addresses */
 
 /* Limits of what arrives */
 extern int inn_max_event_bytes;

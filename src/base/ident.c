@@ -45,13 +45,36 @@ inn_uuid_v5(const char *prefix, const char *name, pg_uuid_t *out)
 void
 inn_idempotency_key(const char *event_id, pg_uuid_t *out)
 {
-	uint8 hash[PG_SHA256_DIGEST_LENGTH];
+	uint8 hash[INN_SHA256_BYTES];
+
+	inn_sha256(event_id, strlen(event_id), hash);
+	memcpy(out->data, hash, UUID_LEN);
+}
+
+void
+inn_uuid_format(const pg_uuid_t *uuid, char buf[INN_UUID_TEXT_SIZE])
+{
+	static const char digits[] = "0123456789abcdef";
+	char *out = buf;
+
+	for (int i = 0; i < UUID_LEN; i++)
+	{
+		if (i == 4 || i == 6 || i == 8 || i == 10)
+			*out++ = '-';
+		*out++ = digits[uuid->data[i] >> 4];
+		*out++ = digits[uuid->data[i] & 0x0f];
+	}
+	*out = '\0';
+}
+
+void
+inn_sha256(const void *bytes, size_t size, uint8 *out)
+{
 	pg_cryptohash_ctx *ctx = pg_cryptohash_create(PG_SHA256);
 
-	if (pg_cryptohash_init(ctx) < 0 ||
-		pg_cryptohash_update(ctx, (const uint8 *) event_id, strlen(event_id)) < 0 ||
-		pg_cryptohash_final(ctx, hash, sizeof(hash)) < 0)
+	StaticAssertStmt(INN_SHA256_BYTES == PG_SHA256_DIGEST_LENGTH, "as PostgreSQL has it");
+	if (pg_cryptohash_init(ctx) < 0 || pg_cryptohash_update(ctx, bytes, size) < 0 ||
+		pg_cryptohash_final(ctx, out, INN_SHA256_BYTES) < 0)
 		elog(ERROR, "could not compute SHA-256: %s", pg_cryptohash_error(ctx));
 	pg_cryptohash_free(ctx);
-	memcpy(out->data, hash, UUID_LEN);
 }

@@ -320,6 +320,8 @@ eval_path(CelContext *cx, const CelNode *node)
 		if (value.kind == CEL_JSON_MAP &&
 			cel_json_field(value.u.json, names[at].text, names[at].length, &value))
 			continue;
+		if (cx->input->event_is_captured && node->slot == CEL_ROOT_EVENT)
+			return (CelValue){.kind = CEL_NULL};
 		if (!cx->is_strict)
 			return (CelValue){.kind = CEL_MISSING};
 		return field_of(cx, value, names[at]);

@@ -30,6 +30,7 @@
 #include "base/timer.h"
 #include "http/api_worker.h"
 #include "http/channel.h"
+#include "http/reply.h"
 #include "store/api.h"
 
 static bool quick_only;
@@ -140,11 +141,11 @@ parse(const char *text, size_t size)
 	return json;
 }
 
-/* {"error": sentence, "code": …, "status": n}, with detail and hint where there are. */
 static void
 answer_error(ErrorData *error)
 {
 	InnHttpError http = inn_error_to_http(error->sqlerrcode);
+	InnFault fault = {http.status, http.code, error->message, error->detail, error->hint};
 	StringInfoData body;
 
 	if (http.status == 500)
@@ -155,20 +156,7 @@ answer_error(ErrorData *error)
 				error->context != NULL ? errcontext("%s", error->context) : 0);
 
 	initStringInfo(&body);
-	appendStringInfoString(&body, "{\"error\":");
-	inn_json_append_string(&body, error->message);
-	appendStringInfo(&body, ",\"code\":\"%s\",\"status\":%d", http.code, http.status);
-	if (error->detail != NULL)
-	{
-		appendStringInfoString(&body, ",\"detail\":");
-		inn_json_append_string(&body, error->detail);
-	}
-	if (error->hint != NULL)
-	{
-		appendStringInfoString(&body, ",\"hint\":");
-		inn_json_append_string(&body, error->hint);
-	}
-	appendStringInfoChar(&body, '}');
+	inn_reply_format_error(&body, (InnFamily) current.error_form, &fault);
 	answer(http.status, body.data, body.len);
 }
 

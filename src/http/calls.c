@@ -127,8 +127,8 @@ post(Pending *pending)
 	/* From now on commits must wake us, even before this tick is over. */
 	if (pending->route->may_wait)
 		inn_wake_sleeping_until(INN_NEVER);
-	if (inn_channel_post(pending->route->function, pending->route->is_quick, pending->argument,
-						 pending->size, pending))
+	if (inn_channel_post(pending->route->function, inn_family_of_path(pending->route->path),
+						 pending->route->is_quick, pending->argument, pending->size, pending))
 		return;
 	pending->is_in_flight = false;
 	if (pending->wait_until != 0)

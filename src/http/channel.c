@@ -49,6 +49,7 @@ typedef struct Slot
 	Latch *caller_latch;
 	void *cookie;
 	bool is_quick;
+	int error_form;
 	int status;
 	dsa_pointer payload; /* argument, then answer */
 	size_t size;
@@ -117,8 +118,8 @@ inn_channel_attach(void)
 }
 
 bool
-inn_channel_post(const char *function, bool is_quick, const char *argument, size_t size,
-				 void *cookie)
+inn_channel_post(const char *function, int error_form, bool is_quick, const char *argument,
+				 size_t size, void *cookie)
 {
 	dsa_pointer payload;
 	Slot *slot;
@@ -138,6 +139,7 @@ inn_channel_post(const char *function, bool is_quick, const char *argument, size
 			.caller_latch = MyLatch,
 			.cookie = cookie,
 			.is_quick = is_quick,
+			.error_form = error_form,
 			.payload = payload,
 			.size = size,
 		};
@@ -200,6 +202,7 @@ inn_channel_take(bool quick_only, InnCall *call)
 	/* The slot is ours alone until it is answered. */
 	call->slot = slot - channel->slots;
 	strlcpy(call->function, slot->function, sizeof(call->function));
+	call->error_form = slot->error_form;
 	call->argument = get_payload(slot->payload, slot->size);
 	call->size = slot->size;
 	free_payload(&slot->payload);

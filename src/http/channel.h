@@ -31,6 +31,7 @@ typedef struct InnCall
 {
 	int slot;
 	char function[INN_CHANNEL_FUNCTION_LEN];
+	int error_form; /* as given to inn_channel_post() */
 	char *argument; /* palloc'ed, with a NUL; what inn_route_argument() made */
 	size_t size;
 } InnCall;
@@ -49,9 +50,12 @@ extern void inn_channel_shmem_init(void);
 /* Get ready to use the channel, in either role; once per worker. */
 extern void inn_channel_attach(void);
 
-/* HTTP side: make a call.  False if the channel is full. The cookie comes back with the answer. */
-extern bool inn_channel_post(const char *function, bool is_quick, const char *argument, size_t size,
-							 void *cookie);
+/*
+ * HTTP side: make a call.  False if the channel is full.  The cookie comes back with the answer; error_form is
+ * for whoever makes the answer.
+ */
+extern bool inn_channel_post(const char *function, int error_form, bool is_quick,
+							 const char *argument, size_t size, void *cookie);
 
 /* HTTP side: the next answer to one of this worker's calls, if there is one. */
 extern bool inn_channel_poll(InnAnswer *answer);

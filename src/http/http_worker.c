@@ -17,8 +17,6 @@
  */
 #include "postgres.h"
 
-#include <arpa/inet.h>
-
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -26,6 +24,7 @@
 #include "utils/memutils.h"
 
 #include "base/guc.h"
+#include "http/auth.h"
 #include "http/calls.h"
 #include "http/channel.h"
 #include "http/counters.h"
@@ -54,7 +53,6 @@ static bool settings_changed(const InnServerConfig *wanted);
 static InnServerConfig wanted_config(void);
 static void close_everything(void);
 static void listen_if_due(void);
-static bool is_loopback(const char *address);
 static void report_failure(const char *reason, const char *hint);
 static bool serve_ready_requests(void);
 static void serve(InnRequest *request);
@@ -96,8 +94,11 @@ TimestampTz
 inn_http_tick(bool reloaded)
 {
 	InnServerConfig wanted = wanted_config();
+	const char *hint;
 
 	if (reloaded && settings_changed(&wanted))
+		close_everything();
+	if (inn_server_is_running() && inn_auth_address_fault(listening.address, &hint) != NULL)
 		close_everything();
 	listen_if_due();
 
@@ -163,6 +164,8 @@ static void
 listen_if_due(void)
 {
 	InnServerConfig wanted = wanted_config();
+	const char *fault;
+	const char *hint;
 	char error[256];
 
 	if (inn_server_is_running() || inn_now() < listen_at)
@@ -174,10 +177,9 @@ listen_if_due(void)
 	listening = wanted;
 	listening.address = MemoryContextStrdup(worker_context, wanted.address);
 
-	if (!is_loopback(wanted.address))
-		report_failure(
-			"it is not a loopback address",
-			"There is no authentication yet, so only 127.0.0.0/8 and ::1 are allowed; put a proxy that authenticates in front.");
+	fault = inn_auth_address_fault(listening.address, &hint);
+	if (fault != NULL)
+		report_failure(fault, hint);
 	else if (!inn_server_start(&listening, error, sizeof(error)))
 		report_failure(error, "Free the port, or set \"inngest.http_port\" to another one.");
 	else
@@ -188,17 +190,6 @@ listen_if_due(void)
 			pfree(listen_failure);
 		listen_failure = NULL;
 	}
-}
-
-static bool
-is_loopback(const char *address)
-{
-	struct in_addr v4;
-	struct in6_addr v6;
-
-	if (inet_pton(AF_INET, address, &v4) == 1)
-		return (ntohl(v4.s_addr) >> 24) == 127;
-	return inet_pton(AF_INET6, address, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
 }
 
 /* Once per reason, not at each retry. */
@@ -265,7 +256,7 @@ serve(InnRequest *request)
 		reply_no_route(request, &target);
 		return;
 	}
-	if (refuse_early(request, &target))
+	if (!inn_auth_admit(request, &target) || refuse_early(request, &target))
 		return;
 
 	switch (target.route->kind)
@@ -276,6 +267,15 @@ serve(InnRequest *request)
 			break;
 		case INN_ROUTE_OPENAPI:
 			inn_reply(request, 200, inn_openapi_json, strlen(inn_openapi_json));
+			break;
+		case INN_ROUTE_NOTHING:
+			inn_reply(request, 200, "", 0);
+			break;
+		case INN_ROUTE_CONNECT:
+			if (request->size == 0)
+				inn_reply(request, 200, "", 0);
+			else
+				inn_reply_error(request, 501, "not_supported", "Connect is not supported");
 			break;
 		case INN_ROUTE_CALL:
 			inn_calls_make(request, &target);
@@ -292,7 +292,8 @@ is_text(const InnRequest *request)
 		if (!is_utf8(request->parameters[i].name) || !is_utf8(request->parameters[i].value))
 			return false;
 	}
-	return is_utf8(request->method) && is_utf8(request->path) && is_utf8(request->content_type);
+	return is_utf8(request->method) && is_utf8(request->path) &&
+		   is_utf8(request->headers[INN_HEADER_CONTENT_TYPE]);
 }
 
 static bool
@@ -305,6 +306,8 @@ is_utf8(const char *value)
 static bool
 refuse_early(InnRequest *request, const InnTarget *target)
 {
+	const char *content_type = request->headers[INN_HEADER_CONTENT_TYPE];
+
 	switch (request->refused_status)
 	{
 		case 413:
@@ -324,14 +327,15 @@ refuse_early(InnRequest *request, const InnTarget *target)
 			return true;
 	}
 
-	if (target->route->has_body && target->route->kind != INN_ROUTE_INGEST &&
-		!is_json(request->content_type))
+	/* SDKs and tools of Inngest call JSON what they like */
+	if (target->route->has_body && inn_family_of_path(request->path) == INN_FAMILY_OWN &&
+		!is_json(content_type))
 	{
 		inn_reply_error(
 			request, 415, "unsupported_media_type",
 			psprintf(
 				"the body must be JSON, not \"%s\": send the header \"Content-Type: application/json\"",
-				request->content_type));
+				content_type));
 		return true;
 	}
 	return false;
@@ -353,6 +357,8 @@ is_json(const char *content_type)
 static void
 reply_no_route(InnRequest *request, const InnTarget *target)
 {
+	InnFamily family = inn_family_of_path(request->path);
+	InnFault fault = {.status = 404, .code = "not_found"};
 	StringInfoData body;
 
 	initStringInfo(&body);
@@ -366,17 +372,18 @@ reply_no_route(InnRequest *request, const InnTarget *target)
 		return;
 	}
 	if (target->status == 404)
-	{
-		inn_reply_error(request, 404, "not_found",
-						psprintf("there is nothing at %s; GET / lists what there is",
-								 request->path));
-		return;
-	}
+		fault.sentence =
+			psprintf("there is nothing at %s; GET / lists what there is", request->path);
 	if (target->status == 405)
-		inn_reply_format_error(&body, 405, "method_not_allowed",
-							   psprintf("%s does not take %s, but %s", request->path,
-										request->method, target->allow),
-							   NULL);
-	inn_server_reply(request, target->status, "application/json", target->allow, body.data,
-					 body.len);
+		fault = (InnFault){
+			.status = 405,
+			.code = "method_not_allowed",
+			.sentence = psprintf("%s does not take %s, but %s", request->path, request->method,
+								 target->allow),
+		};
+	if (target->status != 204)
+		inn_reply_format_error(&body, family == INN_FAMILY_INGEST ? INN_FAMILY_OWN : family,
+							   &fault);
+	inn_server_reply(request, target->status, "application/json",
+					 target->status == 404 ? NULL : target->allow, body.data, body.len);
 }

@@ -49,6 +49,7 @@ static void append_ulid(StringInfo body, const InnUlid *ulid);
 void
 inn_batch_add(InnRequest *request, const InnTarget *target)
 {
+	const char *event_seed;
 	InnSeed seed;
 	bool has_seed;
 	Entry *entry;
@@ -63,8 +64,9 @@ inn_batch_add(InnRequest *request, const InnTarget *target)
 
 	entry = &entries[nentries];
 	*entry = (Entry){.request = request, .kind = target->route->kind};
-	has_seed = entry->kind == INN_ROUTE_INGEST && request->event_seed != NULL &&
-			   inn_seed_parse(request->event_seed, &seed.unix_ms, seed.entropy);
+	event_seed = request->headers[INN_HEADER_EVENT_ID_SEED];
+	has_seed = entry->kind == INN_ROUTE_INGEST && event_seed != NULL &&
+			   inn_seed_parse(event_seed, &seed.unix_ms, seed.entropy);
 
 	if (entry->kind == INN_ROUTE_INGEST && is_form(request))
 		refuse_form(&entry->submission);
@@ -84,11 +86,12 @@ inn_batch_add(InnRequest *request, const InnTarget *target)
 static bool
 is_form(const InnRequest *request)
 {
+	const char *content_type = request->headers[INN_HEADER_CONTENT_TYPE];
 	size_t start = 0;
 
-	if (request->content_type == NULL ||
-		(pg_strncasecmp(request->content_type, "multipart/form-data", 19) != 0 &&
-		 pg_strncasecmp(request->content_type, "application/x-www-form-urlencoded", 33) != 0))
+	if (content_type == NULL ||
+		(pg_strncasecmp(content_type, "multipart/form-data", 19) != 0 &&
+		 pg_strncasecmp(content_type, "application/x-www-form-urlencoded", 33) != 0))
 		return false;
 	while (start < request->size && strchr(" \t\r\n", request->body[start]) != NULL)
 		start++;
@@ -236,18 +239,7 @@ reply_failed(Entry *entry, const ErrorData *error)
 
 	entry->submission.nevents = 0;
 	entry->submission.nruns = 0;
-	if (entry->kind == INN_ROUTE_INGEST)
-	{
-		StringInfoData body;
-
-		initStringInfo(&body);
-		appendStringInfo(&body, "{\"ids\":[],\"status\":%d,\"error\":", http.status);
-		inn_json_append_string(&body, error->message);
-		appendStringInfoChar(&body, '}');
-		inn_reply(entry->request, http.status, body.data, body.len);
-	}
-	else
-		inn_reply_error(entry->request, http.status, http.code, error->message);
+	inn_reply_error(entry->request, http.status, http.code, error->message);
 	entry->request = NULL;
 }
 
@@ -278,8 +270,10 @@ reply_events(Entry *entry, StringInfo body)
 	{
 		InnHttpError http = inn_error_to_http(submission->refusal.sqlerrcode);
 
-		inn_reply_format_error(body, http.status, http.code, submission->refusal.message,
-							   submission->refusal.hint);
+		InnFault fault = {http.status, http.code, submission->refusal.message, NULL,
+						  submission->refusal.hint};
+
+		inn_reply_format_error(body, INN_FAMILY_OWN, &fault);
 		if (submission->refused_index >= 0)
 		{
 			body->len--;

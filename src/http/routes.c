@@ -3,6 +3,9 @@
  * routes.c
  *	  The route table, and matching a path against it.
  *
+ * A route is one entry: what it does, what it asks for in cloud mode, which function answers it.  The form of
+ * its errors follows from the beginning of its path (reply.c).
+ *
  * IDENTIFICATION
  *	  src/http/routes.c
  *
@@ -12,23 +15,31 @@
 
 #include "fmgr.h"
 #include "funcapi.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
+#include "base/guc.h"
 #include "base/json.h"
+#include "http/reply.h"
 #include "http/routes.h"
 
 PG_FUNCTION_INFO_V1(inngest_routes);
 
+/* Of two paths that match a request the first is taken, so literal ones stand before those with {x}. */
 static const InnRoute routes[] = {
-	{"GET", "/", .function = "api_root", .is_quick = true,
+	/* ---- the server ---- */
+	{"GET", "/", .function = "api_root", .is_quick = true, .auth = INN_AUTH_NONE,
 	 .summary = "name, version and this list"},
-	{"GET", "/health", .function = "api_health", .is_quick = true,
+	{"GET", "/health", .function = "api_health", .is_quick = true, .auth = INN_AUTH_NONE,
 	 .summary = "are the database, Redis and the queue well"},
 	{"GET", "/metrics", .function = "api_metrics",
 	 .content_type = "text/plain; version=0.0.4; charset=utf-8",
 	 .summary = "the same for Prometheus"},
-	{"GET", "/api/openapi.json", .kind = INN_ROUTE_OPENAPI, .summary = "this API, described"},
+	{"GET", "/api/openapi.json", .kind = INN_ROUTE_OPENAPI, .auth = INN_AUTH_NONE,
+	 .summary = "this API, described"},
+
+	/* ---- our own API ---- */
 	{"GET", "/api/v1/functions", .function = "api_list_functions",
 	 .summary = "registered functions"},
 	{"POST", "/api/v1/functions", .function = "api_register_function", .is_quick = true,
@@ -52,39 +63,54 @@ static const InnRoute routes[] = {
 	 .has_body = true, .summary = "report a failed attempt"},
 	{"POST", "/api/v1/runs/{id}/extend", .function = "api_extend_lease", .is_quick = true,
 	 .has_body = true, .summary = "prolong a lease"},
-	{"POST", "/e/{key}", .kind = INN_ROUTE_INGEST, .has_body = true,
+
+	/* ---- the surface of Inngest (docs/http.md) ---- */
+	{"POST", "/e/{key}", .kind = INN_ROUTE_INGEST, .auth = INN_AUTH_EVENT_KEY, .has_body = true,
 	 .summary = "send events, as the SDKs do"},
+	{"POST", "/v0/telemetry", .kind = INN_ROUTE_NOTHING, .auth = INN_AUTH_NONE,
+	 .summary = "accepted and dropped"},
+	{"POST", "/v0/connect/start", .kind = INN_ROUTE_CONNECT,
+	 .summary = "an empty body asks whether the server is up"},
 };
 
-static bool path_matches(const char *pattern, const char *path, const char **segment, int *len);
+/* Two names of the same thing. */
+static const struct
+{
+	const char *prefix;
+	const char *meaning;
+} aliases[] = {
+	{"/v1/http/runs", "/v1/checkpoint"},
+	{"/api/v2/", "/v2/"},
+};
+
+static const char *without_alias(const char *path);
+static bool path_matches(const InnRoute *route, const char *path, InnTarget *target);
 static bool method_matches(const char *method, const InnRoute *route);
 static void add_allowed(InnTarget *target, const char *method);
+static void append_pair(StringInfo buf, bool is_first, const char *name, const char *value);
 
 InnTarget
 inn_route_find(const InnRequest *request)
 {
 	InnTarget target = {.status = 404};
-	bool is_literal = false;
+	const char *path = without_alias(request->path);
+	const char *pattern = NULL;
 
 	for (int i = 0; i < (int) lengthof(routes); i++)
 	{
-		const char *segment = NULL;
-		int len = 0;
+		const InnRoute *route = &routes[i];
 
-		if (!path_matches(routes[i].path, request->path, &segment, &len))
+		/* "/runs/lease" is not the run "lease", not even for another method. */
+		if (pattern != NULL ? strcmp(route->path, pattern) != 0
+							: !path_matches(route, path, &target))
 			continue;
-
-		/* "/runs/lease" is not the run "lease": the literal route comes first and hides the other. */
-		if (is_literal && segment != NULL)
+		if (route->is_dev_only && inn_mode != INN_MODE_DEV)
 			continue;
-		is_literal = segment == NULL;
-
+		pattern = route->path;
 		target.status = 405;
-		add_allowed(&target, routes[i].method);
-		if (target.route != NULL || !method_matches(request->method, &routes[i]))
-			continue;
-		target.route = &routes[i];
-		target.segment = segment == NULL ? NULL : pnstrdup(segment, len);
+		add_allowed(&target, route->method);
+		if (target.route == NULL && method_matches(request->method, route))
+			target.route = route;
 	}
 	if (target.status == 405)
 		add_allowed(&target, "OPTIONS");
@@ -93,25 +119,51 @@ inn_route_find(const InnRequest *request)
 	return target;
 }
 
-/* Compare segment by segment; a trailing slash makes another path. */
-static bool
-path_matches(const char *pattern, const char *path, const char **segment, int *len)
+static const char *
+without_alias(const char *path)
 {
+	for (int i = 0; i < (int) lengthof(aliases); i++)
+	{
+		size_t size = strlen(aliases[i].prefix);
+
+		if (strncmp(path, aliases[i].prefix, size) == 0)
+			return psprintf("%s%s", aliases[i].meaning, path + size);
+	}
+	return path;
+}
+
+/* Compare segment by segment; what {x} matches goes into the target. */
+static bool
+path_matches(const InnRoute *route, const char *path, InnTarget *target)
+{
+	const char *pattern = route->path;
+
+	target->nvariables = 0;
 	while (*pattern != '\0')
 	{
+		InnVariable *variable = &target->variables[target->nvariables];
+		size_t size;
+
 		if (*pattern != '{')
 		{
 			if (*pattern++ != *path++)
 				return false;
 			continue;
 		}
-		*segment = path;
-		*len = strcspn(path, "/");
-		if (*len == 0)
+		size = strcspn(path, "/");
+		if (size == 0)
 			return false;
-		path += *len;
-		pattern = strchr(pattern, '}') + 1;
+		Assert(target->nvariables < INN_ROUTE_MAX_VARIABLES);
+		variable->name = pattern + 1;
+		variable->name_size = (int) strcspn(variable->name, "}");
+		variable->value = pnstrdup(path, size);
+		inn_server_decode_rest(variable->value);
+		target->nvariables++;
+		path += size;
+		pattern += variable->name_size + 2;
 	}
+	if (*path == '/' && route->may_end_in_slash)
+		path++;
 	return *path == '\0';
 }
 
@@ -136,6 +188,8 @@ add_allowed(InnTarget *target, const char *method)
 void
 inn_route_argument(const InnTarget *target, const InnRequest *request, StringInfo buf)
 {
+	bool is_first = true;
+
 	appendStringInfoString(buf, "{\"query\":[");
 	for (int i = 0; i < request->nparameters; i++)
 	{
@@ -145,18 +199,44 @@ inn_route_argument(const InnTarget *target, const InnRequest *request, StringInf
 		inn_json_append_string(buf, request->parameters[i].value);
 		appendStringInfoChar(buf, ']');
 	}
-	appendStringInfoString(buf, "],\"id\":");
-	if (target->segment != NULL)
-		inn_json_append_string(buf, target->segment);
-	else
-		appendStringInfoString(buf, "null");
 
-	appendStringInfoChar(buf, '}');
+	appendStringInfoString(buf, "],\"path\":{");
+	for (int i = 0; i < target->nvariables; i++)
+	{
+		const InnVariable *variable = &target->variables[i];
+
+		append_pair(buf, i == 0, pnstrdup(variable->name, variable->name_size), variable->value);
+	}
+
+	/* keys go no further than the door */
+	appendStringInfoString(buf, "},\"headers\":{");
+	for (int i = 0; i < INN_HEADER_COUNT; i++)
+	{
+		const char *value = request->headers[i];
+
+		if (value == NULL || i == INN_HEADER_AUTHORIZATION ||
+			!pg_verify_mbstr(PG_UTF8, value, (int) strlen(value), true))
+			continue;
+		append_pair(buf, is_first, inn_header_name(i), value);
+		is_first = false;
+	}
+
+	appendStringInfoString(buf, "}}");
 	appendStringInfoChar(buf, '\0');
 	appendBinaryStringInfo(buf, request->body == NULL ? "" : request->body, request->size);
 }
 
-/* routes(OUT method text, OUT path text, OUT summary text) returns setof record */
+static void
+append_pair(StringInfo buf, bool is_first, const char *name, const char *value)
+{
+	if (!is_first)
+		appendStringInfoChar(buf, ',');
+	inn_json_append_string(buf, name);
+	appendStringInfoChar(buf, ':');
+	inn_json_append_string(buf, value);
+}
+
+/* routes(OUT method text, OUT path text, OUT summary text, OUT is_own boolean) returns setof record */
 Datum
 inngest_routes(PG_FUNCTION_ARGS)
 {
@@ -165,11 +245,12 @@ inngest_routes(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	for (int i = 0; i < (int) lengthof(routes); i++)
 	{
-		bool nulls[3] = {false};
-		Datum values[3] = {
+		bool nulls[4] = {false};
+		Datum values[4] = {
 			CStringGetTextDatum(routes[i].method),
 			CStringGetTextDatum(routes[i].path),
 			CStringGetTextDatum(routes[i].summary),
+			BoolGetDatum(inn_family_of_path(routes[i].path) == INN_FAMILY_OWN),
 		};
 
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);

@@ -32,6 +32,7 @@
 #include "lib/ilist.h"
 #include "mb/pg_wchar.h"
 
+#include "base/guc.h"
 #include "base/timer.h"
 #include "http/counters.h"
 #include "http/server.h"
@@ -79,6 +80,9 @@ static CallbackResult handle(void *cls, struct MHD_Connection *mhd, const char *
 							 size_t *size, void **context);
 static void notify_completed(void *cls, struct MHD_Connection *mhd, void **context,
 							 enum MHD_RequestTerminationCode code);
+static size_t decode_most(void *cls, struct MHD_Connection *mhd, char *text);
+static size_t decode(char *text, bool rest);
+static int escaped_byte(const char *text);
 static CallbackResult note_parameter(void *cls, enum MHD_ValueKind kind, const char *key,
 									 const char *value);
 static InnRequest *new_request(InnConnection *connection, const char *url, const char *method);
@@ -92,7 +96,8 @@ static void leave_list(InnConnection *connection);
 static void close_slow_connections(void);
 static struct MHD_Response *make_response(const char *content_type, const char *allow,
 										  const char *body, size_t size);
-static char *copy_header(struct MHD_Connection *mhd, const char *name);
+static void let_pages_in(struct MHD_Response *response, bool is_preflight);
+static void copy_headers(struct MHD_Connection *mhd, InnRequest *request);
 
 bool
 inn_server_start(const InnServerConfig *wanted, char *error, size_t error_size)
@@ -112,6 +117,7 @@ inn_server_start(const InnServerConfig *wanted, char *error, size_t error_size)
 							   (size_t) INN_SERVER_CONNECTION_BYTES,
 							   MHD_OPTION_CONNECTION_TIMEOUT,
 							   (unsigned int) Max(config.timeout_ms / 1000, 1),
+							   MHD_OPTION_UNESCAPE_CALLBACK, decode_most, NULL,
 							   MHD_OPTION_NOTIFY_CONNECTION, notify_connection, NULL,
 							   MHD_OPTION_NOTIFY_COMPLETED, notify_completed, NULL,
 							   MHD_OPTION_END);
@@ -304,18 +310,46 @@ make_response(const char *content_type, const char *allow, const char *body, siz
 	if (response == NULL)
 		return NULL;
 	(void) MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
-	(void) MHD_add_response_header(response, "X-Inngest-Server-Kind", "dev");
+	if (allow != NULL)
+		(void) MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, allow);
+	(void) MHD_add_response_header(response, "X-Inngest-Server-Kind",
+								   inn_mode == INN_MODE_CLOUD ? "cloud" : "dev");
+	if (inn_mode == INN_MODE_DEV)
+		let_pages_in(response, allow != NULL);
+	return response;
+}
+
+/* CORS: in dev mode pages of any origin may do what they like, as whoever can reach us may. */
+static void
+let_pages_in(struct MHD_Response *response, bool is_preflight)
+{
 	(void) MHD_add_response_header(response, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_ORIGIN, "*");
 	(void) MHD_add_response_header(response, "Access-Control-Expose-Headers", "Link");
-	if (allow != NULL)
-	{
-		(void) MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, allow);
-		(void) MHD_add_response_header(response, "Access-Control-Allow-Methods",
-									   "GET, POST, PUT, DELETE, OPTIONS");
-		(void) MHD_add_response_header(response, "Access-Control-Allow-Headers", "*");
-		(void) MHD_add_response_header(response, "Access-Control-Max-Age", "3600");
-	}
-	return response;
+	if (!is_preflight)
+		return;
+	(void) MHD_add_response_header(response, "Access-Control-Allow-Methods",
+								   "GET, POST, PUT, DELETE, OPTIONS");
+	(void) MHD_add_response_header(response, "Access-Control-Allow-Headers", "*");
+	(void) MHD_add_response_header(response, "Access-Control-Max-Age", "3600");
+}
+
+const char *
+inn_header_name(InnHeader header)
+{
+	static const char *const names[] = {
+#define INN_HEADER_NAME(name, text) text,
+		INN_HEADER_TABLE(INN_HEADER_NAME)
+#undef INN_HEADER_NAME
+	};
+
+	Assert(header < INN_HEADER_COUNT);
+	return names[header];
+}
+
+void
+inn_server_decode_rest(char *text)
+{
+	(void) decode(text, true);
 }
 
 /* ---- callbacks of libmicrohttpd: no palloc, no ereport below ---- */
@@ -430,8 +464,7 @@ new_request(InnConnection *connection, const char *url, const char *method)
 	request->connection = connection;
 	request->method = strdup(method);
 	request->path = strdup(url);
-	request->content_type = copy_header(mhd, MHD_HTTP_HEADER_CONTENT_TYPE);
-	request->event_seed = copy_header(mhd, "x-inngest-event-id-seed");
+	copy_headers(mhd, request);
 	if (request->method == NULL || request->path == NULL)
 	{
 		free_request(request);
@@ -443,12 +476,63 @@ new_request(InnConnection *connection, const char *url, const char *method)
 	return request;
 }
 
-static char *
-copy_header(struct MHD_Connection *mhd, const char *name)
+static void
+copy_headers(struct MHD_Connection *mhd, InnRequest *request)
 {
-	const char *value = MHD_lookup_connection_value(mhd, MHD_HEADER_KIND, name);
+	for (int i = 0; i < INN_HEADER_COUNT; i++)
+	{
+		const char *value = MHD_lookup_connection_value(mhd, MHD_HEADER_KIND, inn_header_name(i));
 
-	return value == NULL ? NULL : strdup(value);
+		request->headers[i] = value == NULL ? NULL : strdup(value);
+	}
+}
+
+/* In place of libmicrohttpd's own function, for paths as for parameters. */
+static size_t
+decode_most(void *cls, struct MHD_Connection *mhd, char *text)
+{
+	return decode(text, false);
+}
+
+/* Percent codes to bytes, in place: those of '/' and '%', or the others; never one to NUL. */
+static size_t
+decode(char *text, bool rest)
+{
+	char *out = text;
+
+	for (const char *in = text; *in != '\0'; out++)
+	{
+		int byte = *in == '%' ? escaped_byte(in + 1) : -1;
+
+		if (byte > 0 && (byte == '/' || byte == '%') == rest)
+		{
+			*out = (char) byte;
+			in += 3;
+		}
+		else
+			*out = *in++;
+	}
+	*out = '\0';
+	return out - text;
+}
+
+/* What two hexadecimal digits say; -1 if they are none. */
+static int
+escaped_byte(const char *text)
+{
+	int byte = 0;
+
+	for (int i = 0; i < 2; i++)
+	{
+		const char *digits = "0123456789abcdef";
+		const char *digit = text[i] == '\0' ? NULL
+											: strchr(digits, pg_tolower((unsigned char) text[i]));
+
+		if (digit == NULL)
+			return -1;
+		byte = 16 * byte + (int) (digit - digits);
+	}
+	return byte;
 }
 
 static CallbackResult
@@ -466,7 +550,11 @@ note_parameter(void *cls, enum MHD_ValueKind kind, const char *key, const char *
 	parameter->name = strdup(key);
 	parameter->value = strdup(value == NULL ? "" : value);
 	request->nparameters++;
-	return parameter->name != NULL && parameter->value != NULL ? MHD_YES : MHD_NO;
+	if (parameter->name == NULL || parameter->value == NULL)
+		return MHD_NO;
+	(void) decode(parameter->name, true);
+	(void) decode(parameter->value, true);
+	return MHD_YES;
 }
 
 /* False if the client goes on sending much more than it may. */
@@ -534,8 +622,8 @@ free_request(InnRequest *request)
 	drop_body(request, 0);
 	free(request->method);
 	free(request->path);
-	free(request->content_type);
-	free(request->event_seed);
+	for (int i = 0; i < INN_HEADER_COUNT; i++)
+		free(request->headers[i]);
 	for (int i = 0; i < request->nparameters; i++)
 	{
 		free(request->parameters[i].name);

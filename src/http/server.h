@@ -26,6 +26,26 @@
 /* Most memory for bodies of all requests together; beyond it requests are refused with 503. */
 #define INN_SERVER_MAX_BODIES_BYTES (256 * 1024 * 1024)
 
+/* Headers that anybody asks for: X(name in C, name in lower case) */
+#define INN_HEADER_TABLE(X) \
+	X(CONTENT_TYPE, "content-type") \
+	X(AUTHORIZATION, "authorization") \
+	X(EVENT_ID_SEED, "x-inngest-event-id-seed") \
+	X(SDK, "x-inngest-sdk") \
+	X(FRAMEWORK, "x-inngest-framework") \
+	X(PLATFORM, "x-inngest-platform") \
+	X(ENV, "x-inngest-env") \
+	X(SYNC_KIND, "x-inngest-sync-kind") \
+	X(EXPECTED_SERVER_KIND, "x-inngest-expected-server-kind")
+
+typedef enum InnHeader
+{
+#define INN_HEADER_DECLARE(name, text) INN_HEADER_##name,
+	INN_HEADER_TABLE(INN_HEADER_DECLARE)
+#undef INN_HEADER_DECLARE
+	INN_HEADER_COUNT
+} InnHeader;
+
 typedef struct InnParameter
 {
 	char *name;
@@ -38,10 +58,9 @@ typedef struct InnRequest InnRequest;
 struct InnRequest
 {
 	char *method;
-	char *path;			/* decoded */
-	char *content_type; /* NULL: none given */
-	char *event_seed;	/* header x-inngest-event-id-seed; NULL: none given */
-	char *body;			/* size bytes, not terminated; NULL if empty */
+	char *path;						 /* decoded, but see inn_server_decode_rest() */
+	char *headers[INN_HEADER_COUNT]; /* NULL: not given */
+	char *body;						 /* size bytes, not terminated; NULL if empty */
 	size_t size;
 	int nparameters;
 	InnParameter parameters[INN_SERVER_MAX_PARAMETERS];
@@ -90,5 +109,13 @@ extern bool inn_server_is_gone(const InnRequest *request);
  */
 extern void inn_server_reply(InnRequest *request, int status, const char *content_type,
 							 const char *allow, const char *body, size_t size);
+
+/*
+ * In paths %2F and %25 are left as they are, so that a slash that belongs to a name parts no segments.
+ * Decode them in place, in what has been cut out of a path.
+ */
+extern void inn_server_decode_rest(char *text);
+
+extern const char *inn_header_name(InnHeader header);
 
 #endif /* INN_SERVER_H */

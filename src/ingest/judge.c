@@ -34,7 +34,8 @@ typedef struct ExpressionSink
 } ExpressionSink;
 
 static char *join_path(const InnPlace *place, const char *key);
-static void append_fault(StringInfo buf, const char *path, InnFaultKind kind, const char *message);
+static void append_fault(StringInfo buf, const InnFault *fault);
+static char *omitted(const InnFaults *faults);
 static bool get_required(const InnPlace *place, const InnField *field, JsonbValue *out);
 static bool is_left_empty(const InnField *field, const JsonbValue *value);
 static void put_problem(void *arg, InnCelProblem problem, const InnCelFault *fault);
@@ -52,28 +53,39 @@ inn_faults_to_json(const InnFaults *faults)
 	initStringInfo(&buf);
 	appendStringInfoChar(&buf, '[');
 	for (int i = 0; i < faults->count; i++)
-	{
-		const InnFault *fault = &faults->items[i];
-
-		append_fault(&buf, fault->path, fault->kind, fault->message);
-	}
+		append_fault(&buf, &faults->items[i]);
 	if (faults->nomitted > 0)
-		append_fault(&buf, "", faults->has_invalid ? INN_FAULT_INVALID : INN_FAULT_UNSUPPORTED,
-					 psprintf("%d more faults are not listed.", faults->nomitted));
+		append_fault(&buf,
+					 &(InnFault){
+						 .kind = faults->has_invalid ? INN_FAULT_INVALID : INN_FAULT_UNSUPPORTED,
+						 .path = "",
+						 .message = omitted(faults),
+					 });
 	appendStringInfoChar(&buf, ']');
 
 	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(buf.data)));
 }
 
 static void
-append_fault(StringInfo buf, const char *path, InnFaultKind kind, const char *message)
+append_fault(StringInfo buf, const InnFault *fault)
 {
 	appendStringInfoString(buf, buf->len > 1 ? ",{\"path\":" : "{\"path\":");
-	inn_json_append_string(buf, path);
+	inn_json_append_string(buf, fault->path);
+	if (fault->subject != NULL)
+	{
+		appendStringInfoString(buf, ",\"function_id\":");
+		inn_json_append_string(buf, fault->subject);
+	}
 	appendStringInfo(buf, ",\"code\":\"%s\",\"message\":",
-					 kind == INN_FAULT_UNSUPPORTED ? "not_supported" : "invalid");
-	inn_json_append_string(buf, message);
+					 fault->kind == INN_FAULT_UNSUPPORTED ? "not_supported" : "invalid");
+	inn_json_append_string(buf, fault->message);
 	appendStringInfoChar(buf, '}');
+}
+
+static char *
+omitted(const InnFaults *faults)
+{
+	return psprintf("%d more faults are not listed.", faults->nomitted);
 }
 
 char *
@@ -86,11 +98,15 @@ inn_faults_to_detail(const InnFaults *faults)
 	{
 		const InnFault *fault = &faults->items[i];
 
-		appendStringInfo(&buf, "%s%s%s%s", i > 0 ? "\n" : "", fault->path,
-						 fault->path[0] != '\0' ? ": " : "", fault->message);
+		if (i > 0)
+			appendStringInfoChar(&buf, '\n');
+		appendStringInfoString(&buf, fault->path);
+		if (fault->subject != NULL)
+			appendStringInfo(&buf, " (%s)", fault->subject);
+		appendStringInfo(&buf, "%s%s", fault->path[0] != '\0' ? ": " : "", fault->message);
 	}
 	if (faults->nomitted > 0)
-		appendStringInfo(&buf, "\n%d more faults are not listed.", faults->nomitted);
+		appendStringInfo(&buf, "\n%s", omitted(faults));
 
 	return buf.data;
 }
@@ -126,8 +142,10 @@ inn_place_fault(const InnPlace *place, const char *key, InnFaultKind kind, const
 		enlargeStringInfo(&message, missing);
 	}
 
-	faults->items[faults->count++] =
-		(InnFault){.kind = kind, .path = join_path(place, key), .message = message.data};
+	faults->items[faults->count++] = (InnFault){.kind = kind,
+												.path = join_path(place, key),
+												.subject = faults->subject,
+												.message = message.data};
 }
 
 static char *

@@ -35,8 +35,9 @@ typedef enum InnFaultKind
 typedef struct InnFault
 {
 	InnFaultKind kind;
-	char *path;	   /* like "triggers[0].event"; empty: the whole object */
-	char *message; /* a sentence that does not repeat the path */
+	char *path;			 /* like "triggers[0].event"; empty: the whole object */
+	const char *subject; /* what the object is called, where there are many; or NULL */
+	char *message;		 /* a sentence that does not repeat the path */
 } InnFault;
 
 /* Starts as zeroes; filled in the memory context that is current when a fault is found. */
@@ -44,14 +45,16 @@ typedef struct InnFaults
 {
 	InnFault *items; /* room for INN_FAULTS_MAX; NULL before the first */
 	int count;
-	int nomitted;	  /* found when the list was full */
-	bool has_invalid; /* also one that is not listed */
+	int nomitted;		 /* found when the list was full */
+	bool has_invalid;	 /* also one that is not listed */
+	const char *subject; /* of the faults to come; NULL: of none */
 } InnFaults;
 
 /*
  * The list for a program, [{"path", "code", "message"} ...] with the code
- * "invalid" or "not_supported", and for a person, one line each.  If faults
- * were omitted, the last entry says how many; its path is empty.
+ * "invalid" or "not_supported", and for a person, one line each.  Both name the
+ * subject if there is one.  If faults were omitted, the last entry says how
+ * many; its path is empty.
  */
 extern Jsonb *inn_faults_to_json(const InnFaults *faults);
 extern char *inn_faults_to_detail(const InnFaults *faults);

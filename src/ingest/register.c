@@ -40,9 +40,10 @@ typedef struct JudgedTrigger
 	int64 jitter_usec;
 } JudgedTrigger;
 
-static void judge_identity(const InnPlace *config, InnDefinition *definition);
+static bool judge_definition(const InnPlace *place, Jsonb *config, InnRuntime usual,
+							 InnDefinition *definition);
 static char *judge_slug(const InnPlace *config);
-static InnRuntime judge_runtime(const InnPlace *config);
+static InnRuntime judge_runtime(const InnPlace *config, InnRuntime usual);
 static int judge_retries(const InnPlace *config, InnDefinition *definition);
 static bool judge_steps(const InnPlace *config, InnDefinition *definition, int64 *retries);
 static bool judge_step(const InnPlace *step, const char *key, InnDefinition *definition,
@@ -117,44 +118,52 @@ inn_definition_judge(Jsonb *config, InnDefinition *definition, InnFaults *faults
 	InnPlace place = {.object = &config->root, .path = "", .faults = faults};
 
 	Assert(faults->count == 0);
+	return judge_definition(&place, config, INN_RUNTIME_PULL, definition) && faults->count == 0;
+}
 
+bool
+inn_definition_judge_of_app(Jsonb *config, const char *path, InnDefinition *definition,
+							InnFaults *faults)
+{
+	InnPlace place = {.object = &config->root, .path = path, .faults = faults};
+	int nbefore = faults->count + faults->nomitted;
+
+	return judge_definition(&place, config, INN_RUNTIME_HTTP, definition) &&
+		   faults->count + faults->nomitted == nbefore;
+}
+
+/* False if there is nothing that could be judged. */
+static bool
+judge_definition(const InnPlace *place, Jsonb *config, InnRuntime usual, InnDefinition *definition)
+{
 	memset(definition, 0, sizeof(*definition));
 	definition->config = config;
 
-	if (!JsonContainerIsObject(&config->root))
+	if (!JsonContainerIsObject(place->object))
 	{
-		inn_place_fault(&place, NULL, INN_FAULT_INVALID, "Must be an object.");
+		inn_place_fault(place, NULL, INN_FAULT_INVALID, "Must be an object.");
 		return false;
 	}
 	if (VARSIZE(config) > INN_CONFIG_MAX_BYTES)
 	{
-		inn_place_fault(&place, NULL, INN_FAULT_INVALID, "Must not be larger than %d kB.",
+		inn_place_fault(place, NULL, INN_FAULT_INVALID, "Must not be larger than %d kB.",
 						INN_CONFIG_MAX_BYTES / 1024);
 		return false;
 	}
 
-	judge_identity(&place, definition);
-	definition->runtime = judge_runtime(&place);
-	definition->max_attempts = 1 + judge_retries(&place, definition);
-	judge_triggers(&place, definition);
-	inn_flow_judge(&place, definition);
-
-	return faults->count == 0;
-}
-
-static void
-judge_identity(const InnPlace *config, InnDefinition *definition)
-{
-	definition->slug = judge_slug(config);
-
+	definition->slug = judge_slug(place);
 	/* SDKs always send a name; a config written by hand may do without */
-	definition->name = inn_place_text(config, &name_field);
+	definition->name = inn_place_text(place, &name_field);
 	if (definition->name == NULL)
 		definition->name = definition->slug;
-
-	definition->app = inn_place_text(config, &app_field);
+	definition->app = inn_place_text(place, &app_field);
 	if (definition->app == NULL)
 		definition->app = INN_DEFAULT_APP;
+	definition->runtime = judge_runtime(place, usual);
+	definition->max_attempts = 1 + judge_retries(place, definition);
+	judge_triggers(place, definition);
+	inn_flow_judge(place, definition);
+	return true;
 }
 
 /* An id is a part of URLs and of Redis keys, so it has only what needs no escaping there. */
@@ -179,8 +188,9 @@ judge_slug(const InnPlace *config)
 	return slug;
 }
 
+/* Without a word about it, it is the usual one. */
 static InnRuntime
-judge_runtime(const InnPlace *config)
+judge_runtime(const InnPlace *config, InnRuntime usual)
 {
 	JsonbValue unused;
 	const char *name;
@@ -189,7 +199,7 @@ judge_runtime(const InnPlace *config)
 	if (!inn_place_get(config, runtime_field.key, &unused))
 	{
 		/* only SDKs send steps, to say where they want to be called */
-		return inn_place_get(config, "steps", &unused) ? INN_RUNTIME_HTTP : INN_RUNTIME_PULL;
+		return inn_place_get(config, "steps", &unused) ? INN_RUNTIME_HTTP : usual;
 	}
 	name = inn_place_choice(config, &runtime_field);
 	runtime = name == NULL ? INN_RUNTIME_PULL : inn_runtime_of_name(name);

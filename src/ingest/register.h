@@ -34,6 +34,14 @@
 extern bool inn_definition_judge(Jsonb *config, InnDefinition *definition, InnFaults *faults);
 
 /*
+ * The same for a function that an SDK registers with its app, under a path of the request such as
+ * "functions[0]".  It is called unless it says otherwise, and what app it belongs to is not its to say:
+ * definition->app and definition->language are for the caller to fill in.  *faults may have some already.
+ */
+extern bool inn_definition_judge_of_app(Jsonb *config, const char *path, InnDefinition *definition,
+										InnFaults *faults);
+
+/*
  * Judge a config object, store it and read the function back.  Called between
  * inn_sql_begin() and inn_sql_end().
  *

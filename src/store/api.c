@@ -17,7 +17,7 @@
 #include "store/api.h"
 
 /* The API has fewer functions than that. */
-#define MAX_FUNCTIONS 32
+#define MAX_FUNCTIONS 128
 
 typedef struct ApiPlan
 {

@@ -66,6 +66,8 @@ static InnPlan trigger_paths =
 	 {TEXTARRAYOID},
 	 .is_generic = true};
 
+static InnPlan read_apps = {"SELECT id FROM inngest.apps", 0, {0}};
+
 static InnPlan by_slug = {"SELECT" FUNCTION_COLUMNS " FROM inngest.functions f"
 						  " WHERE f.env_id = " DEFAULT_ENVIRONMENT " AND f.slug = $1",
 						  1,
@@ -186,6 +188,20 @@ static InnPlan archive = {"UPDATE inngest.functions SET archived_at = now(), upd
 						  1,
 						  {TEXTOID}};
 
+static InnPlan archive_others =
+	{"UPDATE inngest.functions SET archived_at = now(), updated_at = now()"
+	 " WHERE app_id = $1 AND archived_at IS NULL AND id <> ALL ($2)"
+	 " RETURNING id",
+	 2,
+	 {UUIDOID, UUIDARRAYOID}};
+
+/* What an SDK has registered does not hold any more, so it is not the same if it registers that again. */
+static InnPlan forget_checksum =
+	{"UPDATE inngest.apps a SET checksum = NULL FROM inngest.functions f"
+	 " WHERE f.id = $1 AND a.id = f.app_id AND a.checksum IS NOT NULL",
+	 1,
+	 {UUIDOID}};
+
 static InnPlan pause_function =
 	{"UPDATE inngest.functions SET paused_at = coalesce(paused_at, now())"
 	 " WHERE env_id = " DEFAULT_ENVIRONMENT " AND slug = $1 AND archived_at IS NULL",
@@ -209,6 +225,7 @@ static void replace_triggers(const pg_uuid_t *id, const InnDefinition *definitio
 static void insert_cancels(const pg_uuid_t *id, const InnDefinition *definition);
 static void insert_trigger_row(const pg_uuid_t *id, int position,
 							   const InnTriggerDefinition *trigger);
+static void stop_triggers(const pg_uuid_t *id);
 static void delete_triggers_of(const pg_uuid_t *id);
 static void tell_everybody(void);
 
@@ -257,6 +274,18 @@ row_triggers(uint64 nrows, int *count)
 		};
 	*count = (int) nrows;
 	return triggers;
+}
+
+pg_uuid_t *
+inn_apps_read(int *count)
+{
+	uint64 nrows = inn_plan_run(&read_apps, 0, NULL);
+	pg_uuid_t *ids = palloc(Max(nrows, 1) * sizeof(pg_uuid_t));
+
+	for (uint64 i = 0; i < nrows; i++)
+		ids[i] = inn_row_uuid(i, 1);
+	*count = (int) nrows;
+	return ids;
 }
 
 bool
@@ -378,6 +407,7 @@ inn_functions_put(const InnDefinition *definition, pg_uuid_t *id)
 	if (!is_archived && inn_row_bool(0, 3))
 		return INN_PUT_SAME;
 
+	INN_RUN(&forget_checksum, inn_arg_uuid(id));
 	write_function(definition, id, &app, false);
 	replace_triggers(id, definition);
 	return is_archived ? INN_PUT_CREATED : INN_PUT_CHANGED;
@@ -407,6 +437,7 @@ write_function(const InnDefinition *definition, const pg_uuid_t *id, const pg_uu
 		inn_plan_run(&insert_function, lengthof(args), args);
 	else
 		inn_plan_run(&update_function, lengthof(args) - 1, args);
+	INN_RUN(&forget_checksum, inn_arg_uuid(id));
 }
 
 /* The id of an app, made if it is new. */
@@ -504,10 +535,41 @@ inn_functions_archive(const char *slug)
 	if (INN_RUN(&archive, inn_arg_cstring(slug)) == 0)
 		return false;
 	id = inn_row_uuid(0, 1);
-	delete_triggers_of(&id);
-	inn_schedules_replace(&id, NULL);
+	INN_RUN(&forget_checksum, inn_arg_uuid(&id));
+	stop_triggers(&id);
 	tell_everybody();
 	return true;
+}
+
+int
+inn_functions_archive_others(const pg_uuid_t *app_id, const pg_uuid_t *kept, int nkept)
+{
+	Datum *kept_ids = palloc(Max(nkept, 1) * sizeof(Datum));
+	pg_uuid_t *archived;
+	InnArg args[2];
+	uint64 narchived;
+
+	for (int i = 0; i < nkept; i++)
+		kept_ids[i] = UUIDPGetDatum(&kept[i]);
+	args[0] = inn_arg_uuid(app_id);
+	args[1] = inn_arg_array(kept_ids, NULL, nkept, UUIDOID);
+	narchived = inn_plan_run(&archive_others, lengthof(args), args);
+	archived = palloc(Max(narchived, 1) * sizeof(pg_uuid_t));
+	for (uint64 i = 0; i < narchived; i++)
+		archived[i] = inn_row_uuid(i, 1);
+
+	for (uint64 i = 0; i < narchived; i++)
+		stop_triggers(&archived[i]);
+	if (narchived > 0)
+		tell_everybody();
+	return (int) narchived;
+}
+
+static void
+stop_triggers(const pg_uuid_t *id)
+{
+	delete_triggers_of(id);
+	inn_schedules_replace(id, NULL);
 }
 
 bool

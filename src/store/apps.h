@@ -92,6 +92,9 @@ typedef struct InnCancel
 /* Those of a function as they are now, in declared order, palloc'ed; costs nothing if there are none. */
 extern InnCancel *inn_functions_cancels(const InnFunction *function, int *count);
 
+/* All apps; palloc'ed, *count is set. */
+extern pg_uuid_t *inn_apps_read(int *count);
+
 typedef enum InnPut
 {
 	INN_PUT_CREATED, /* new, or back from the archive */
@@ -156,6 +159,9 @@ typedef struct InnDefinition
  * per slug; other backends see the change when it commits (inn_match_event() is told).
  */
 extern InnPut inn_functions_put(const InnDefinition *definition, pg_uuid_t *id);
+
+/* Archive all functions of an app but those that are kept; returns how many. */
+extern int inn_functions_archive_others(const pg_uuid_t *app_id, const pg_uuid_t *kept, int nkept);
 
 /* These return false if there is no such function (archived ones do not count). */
 extern bool inn_functions_archive(const char *slug);

@@ -58,6 +58,16 @@ static InnPlan end_runs = {
 	{UUIDARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID},
 	.is_generic = true};
 
+static InnPlan read_to_call =
+	{"SELECT i.n::int4, r.outcome IS NULL, r.request_version::int4, r.is_planning, r.started_at, r.event_id::uuid,"
+	 INN_EVENT_COLUMNS
+	 " FROM unnest($1) WITH ORDINALITY AS i (id, n),"
+	 " LATERAL (SELECT * FROM inngest.function_runs x WHERE x.id = i.id::inngest.ulid OFFSET 0) r"
+	 " LEFT JOIN LATERAL (SELECT * FROM inngest.events e WHERE e.id = r.event_id OFFSET 0) e ON true",
+	 1,
+	 {UUIDARRAYOID},
+	 .is_generic = true};
+
 static InnPlan set_version =
 	{"UPDATE inngest.function_runs SET request_version = $2::int2, is_planning = $3"
 	 " WHERE id = $1::inngest.ulid",
@@ -201,6 +211,29 @@ inn_runs_set_version(const InnUlid *id, int request_version, bool is_planning)
 {
 	(void) INN_RUN(&set_version, inn_arg_ulid(id), inn_arg(Int32GetDatum(request_version)),
 				   inn_arg(BoolGetDatum(is_planning)));
+}
+
+void
+inn_runs_read_to_call(const InnUlid *ids, int nids, InnRunToCall *runs)
+{
+	uint64 nrows = INN_RUN(&read_to_call, ulid_array(ids, nids));
+
+	memset(runs, 0, nids * sizeof(InnRunToCall));
+	for (uint64 i = 0; i < nrows; i++)
+	{
+		InnRunToCall *run = &runs[inn_row_int(i, 1) - 1];
+		bool has_no_event;
+
+		run->is_alive = inn_row_bool(i, 2);
+		run->request_version = inn_row_int(i, 3);
+		run->is_planning = inn_row_bool(i, 4);
+		run->started_at = inn_row_time(i, 5, INN_NEVER);
+		run->event_id = inn_row_ulid(i, 6);
+		(void) inn_row_datum(i, 7, &has_no_event);
+		run->has_event = !has_no_event;
+		if (run->has_event)
+			inn_events_row(i, 7, &run->event_id, &run->event);
+	}
 }
 
 bool

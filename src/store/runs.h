@@ -84,6 +84,21 @@ extern void inn_runs_end(InnEnding *endings, int nendings, TimestampTz now);
 /* What an app has said of itself, for a run. */
 extern void inn_runs_set_version(const InnUlid *id, int request_version, bool is_planning);
 
+/* A run that its app is to be called for. */
+typedef struct InnRunToCall
+{
+	bool is_alive; /* it exists, and has not ended */
+	int request_version;
+	bool is_planning;
+	TimestampTz started_at; /* INN_NEVER: it has not */
+	bool has_event;			/* false: it is not kept any more */
+	InnUlid event_id;
+	InnEvent event; /* that has started it */
+} InnRunToCall;
+
+/* Read runs: fills runs[i].  Texts are palloc'ed. */
+extern void inn_runs_read_to_call(const InnUlid *ids, int nids, InnRunToCall *runs);
+
 extern bool inn_runs_exists(const InnUlid *id);
 
 /* What a run was made of, and the first run that it repeats: itself if it is no rerun. */

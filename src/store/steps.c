@@ -48,6 +48,15 @@ static InnPlan sum_up = {"SELECT count(*)::int4, coalesce(sum(size), 0)::int8 FR
 						 1,
 						 {UUIDOID}};
 
+static InnPlan find_begun = {
+	"SELECT i.n::int4 FROM unnest($2) WITH ORDINALITY AS i (id, n)"
+	" WHERE EXISTS (SELECT FROM inngest.steps s WHERE s.run_id = $1::inngest.ulid AND s.id = i.id)"
+	" OR EXISTS (SELECT FROM inngest.pauses p WHERE p.run_id = $1::inngest.ulid AND p.step_id = i.id)"
+	" OR EXISTS (SELECT FROM inngest.jobs j WHERE j.run_id = $1::inngest.ulid AND j.step_id = i.id)",
+	2,
+	{UUIDOID, TEXTARRAYOID},
+	.is_generic = true};
+
 static void note_new(InnStep *steps, int nsteps, uint64 nstored);
 
 void
@@ -134,6 +143,20 @@ inn_steps_memo(const InnUlid *run_id, const char *id)
 	if (INN_RUN(&read_memo, inn_arg_ulid(run_id), inn_arg_cstring(id)) == 0)
 		return NULL;
 	return inn_row_text(0, 1);
+}
+
+void
+inn_steps_begun(const InnUlid *run_id, const char *const *ids, int nids, bool *begun)
+{
+	Datum *values = palloc(Max(nids, 1) * sizeof(Datum));
+	uint64 nrows;
+
+	for (int i = 0; i < nids; i++)
+		values[i] = CStringGetTextDatum(ids[i]);
+	nrows = INN_RUN(&find_begun, inn_arg_ulid(run_id), inn_arg_array(values, NULL, nids, TEXTOID));
+	memset(begun, 0, nids * sizeof(bool));
+	for (uint64 i = 0; i < nrows; i++)
+		begun[inn_row_int(i, 1) - 1] = true;
 }
 
 InnStateSize

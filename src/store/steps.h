@@ -53,6 +53,9 @@ extern InnStep *inn_steps_read(const InnUlid *run_ids, int nruns, int *count);
 /* The memo of one step, palloc'ed; NULL if there is none. */
 extern char *inn_steps_memo(const InnUlid *run_id, const char *id);
 
+/* Which steps of a run have ended, are to be called for, sleep or wait: sets begun[i]. */
+extern void inn_steps_begun(const InnUlid *run_id, const char *const *ids, int nids, bool *begun);
+
 extern InnStateSize inn_steps_size(const InnUlid *run_id);
 
 #endif /* INN_STEPS_H */

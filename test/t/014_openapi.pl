@@ -76,7 +76,7 @@ sub call
 		my @named = map { $_->{name} } @{ $document->{paths}{$path}{parameters} // [] };
 		is_deeply(\@named, [ $path =~ /\{(\w+)\}/g ], "$path: its parameters");
 	}
-	is_deeply([ sort @described ], [ sort split /\n/, $inn->sql(q{SELECT method || ' ' || path FROM inngest.routes()}) ],
+	is_deeply([ sort @described ], [ sort split /\n/, $inn->sql(q{SELECT method || ' ' || path FROM inngest.routes() WHERE is_own OR path = '/e/{key}'}) ],
 		'all routes are described, and no others');
 	is(scalar(keys %ids), scalar(@described), 'each has a name of its own');
 

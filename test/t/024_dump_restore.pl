@@ -31,6 +31,7 @@ SELECT inngest.fail_run(run_id, lease_id, '{"message": "retried"}') FROM inngest
 SELECT FROM inngest.lease_runs(ARRAY['work'], 5, '1h');
 SELECT inngest.cancel_run(id) FROM (SELECT id FROM inngest.runs WHERE status = 'QUEUED' LIMIT 5) x;
 SELECT FROM inngest.send_event('d/work', ts => now() + interval '1 day');
+SELECT inngest.create_event_key('sender'), inngest.create_signing_key(), inngest.create_signing_key();
 SELECT FROM inngest.send_event('d/gone');
 SELECT inngest.delete_function('gone');
 SELECT inngest.pause_function('rest');
@@ -48,7 +49,7 @@ sub contents
 	my ($inn) = @_;
 	my %tables = (
 		environments => 'id, name', apps => '*', functions => '*', triggers => '*', function_cancels => '*', events => '*', function_runs => '*', attempts => '*',
-		idempotency_keys => '*', queue => '*', leases => '*',
+		event_keys => '*', signing_keys => '*', idempotency_keys => '*', queue => '*', leases => '*',
 	);
 
 	return { map {

@@ -1,0 +1,109 @@
+/*-------------------------------------------------------------------------
+ *
+ * lanes.h
+ *	  The jobs that this executor knows: those that it executes, and those that are next.
+ *
+ * Each app has a lane of its own, so that one that is slow, or away, fills only that.  A lane holds a bounded number of jobs; the others
+ * stay in the table until there is room.  Of the jobs in a lane those of the oldest runs come first: runs are finished before
+ * new ones begin.
+ *
+ * IDENTIFICATION
+ *	  src/execute/lanes.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef INN_LANES_H
+#define INN_LANES_H
+
+#include "lib/ilist.h"
+#include "lib/pairingheap.h"
+
+#include "execute/client.h"
+#include "store/jobs.h"
+#include "store/steps.h"
+
+/* Jobs in a lane, waiting or executed. */
+#define INN_LANE_CAPACITY 2000
+
+/* Calls that an app may always have, however many the others have. */
+#define INN_LANE_RESERVED_CALLS 16
+
+typedef enum InnFlightState
+{
+	INN_FLIGHT_WAITING,	 /* in a lane */
+	INN_FLIGHT_CALLING,	 /* the app is being called */
+	INN_FLIGHT_GATEWAYS, /* it has answered, and wants requests made */
+	INN_FLIGHT_ANSWERED	 /* the answer has still to be settled */
+} InnFlightState;
+
+/* Whoever is behind a call of the client says so first (InnClientRequest.cookie). */
+typedef enum InnCookieKind
+{
+	INN_COOKIE_FLIGHT,
+	INN_COOKIE_GATEWAY,
+	INN_COOKIE_SYNC
+} InnCookieKind;
+
+typedef struct InnLane InnLane;
+
+/* A job from when it is read until it is settled. */
+typedef struct InnFlight
+{
+	InnCookieKind cookie; /* INN_COOKIE_FLIGHT */
+	InnJob job;			  /* its texts are in the same chunk of memory */
+	InnFlightState state;
+	InnLane *lane;
+	pairingheap_node waiting;  /* in lane->waiting */
+	dlist_node answered;	   /* of those that have still to be settled */
+	InnClientReply *reply;	   /* ANSWERED, GATEWAYS */
+	struct InnGateway *gateways;
+	int gateways_open;
+	TimestampTz started_at;
+	InnUlid request_id;
+	InnUlid event_id;
+	int request_version;
+	InnStateSize state_size;
+	size_t request_bytes;
+} InnFlight;
+
+struct InnLane
+{
+	pg_uuid_t app_id;
+	int64 after;	   /* jobs up to this position have been read */
+	bool has_more;	   /* there may be jobs beyond it */
+	pairingheap *waiting; /* InnFlight, the oldest run on top */
+	int nwaiting;
+	int ncalls;
+};
+
+/* Have a lane for each of these apps; those of others go when they are empty. */
+extern void inn_lanes_init(void);
+extern void inn_lanes_set_apps(const pg_uuid_t *app_ids, int napps);
+
+/* Read all lanes anew from a position on; PG_INT64_MIN: from the beginning. */
+extern void inn_lanes_rewind(int64 position);
+
+/* What is to be read: lanes with room that may have more; palloc'ed, *count is set. */
+extern InnJobLane *inn_lanes_to_read(int *count);
+
+/* These were read for those lanes. */
+extern void inn_lanes_were_read(const InnJobLane *lanes, int nlanes, const InnJob *jobs,
+								int njobs);
+
+/* Keep a job that was read in its lane, unless it is known. */
+extern void inn_lanes_add(const InnJob *job);
+
+/* The next job that may be executed, max_calls at a time in all and max_calls_per_app of one app; or NULL.  It counts as executed. */
+extern InnFlight *inn_lanes_take(int max_calls, int max_calls_per_app);
+
+/* It was taken, and is not executed now: back into the lane, or forget it. */
+extern void inn_lanes_put_back(InnFlight *flight);
+extern void inn_lanes_forget(InnFlight *flight);
+
+extern int inn_lanes_calls(void);
+extern int inn_lanes_waiting(void);
+
+/* Forget everything, and read from the beginning. */
+extern void inn_lanes_reset(void);
+
+#endif /* INN_LANES_H */

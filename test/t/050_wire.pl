@@ -274,7 +274,9 @@ for my $case (
 	[ '"\ud83d"', qr/surrogate/, 'half a surrogate pair' ],
 	[ '"\ud83dx"', qr/surrogate/, 'half a surrogate pair and more' ],
 	[ '[' x 100000 . ']' x 100000, qr/Stack depth limit exceeded/, 'deep nesting' ],
-	[ '1e500', qr/more than 400 digits/, 'a long number' ],
+	[ '1e500', qr/beyond the range of a double/, 'a number that is no double' ],
+	[ '1.7976931348623159e308', qr/beyond the range of a double/, 'nor this one' ],
+	[ '1e-401', qr/more than 400 digits behind the point/, 'a long number' ],
 	[ "\xff", qr/not valid UTF-8/, 'bytes that are no text' ],
 	[ "a\0b", qr/not valid UTF-8/, 'a zero byte' ])
 {

@@ -15,7 +15,7 @@ DATA_built = sql/$(EXTENSION)--$(EXTVERSION).sql
 EXTRA_CLEAN = src/http/openapi_json.h test/c/*.o test/c/*.bc test/c/*.so results regression.diffs regression.out
 
 PG_CPPFLAGS = -I$(srcdir)/src -DINN_VERSION='"$(EXTVERSION)"'
-SHLIB_LINK  = -lmicrohttpd -lhiredis -lpcre2-8 -lcurl
+SHLIB_LINK  = -lcurl -lmicrohttpd -lhiredis -lpcre2-8
 
 # The server's own headers are not clean of what is switched off here.  CFLAGS of a server that was
 # built with gcc hold options that clang does not know.
@@ -50,7 +50,7 @@ $(OBJS) $(OBJS:.o=.bc): $(HEADERS) Makefile inngest.control
 TEST_OBJS = $(patsubst %.c,%.o,$(sort $(wildcard test/c/*.c)))
 $(TEST_OBJS): $(HEADERS) Makefile
 test/c/inngest_test.so: $(filter-out src/inngest.o,$(OBJS)) $(TEST_OBJS)
-	$(CC) $(CFLAGS) $^ -o $@ $(LDFLAGS) $(LDFLAGS_SL) -shared $(SHLIB_LINK)
+	$(CC) $(CFLAGS) $^ -o $@ $(LDFLAGS) $(LDFLAGS_SL) -shared -Wl,-Bsymbolic $(SHLIB_LINK)
 
 # What a tool other than the compiler has to know, one argument a line.
 cppflags:
@@ -82,7 +82,7 @@ stop:
 	@dev/stop
 
 test:
-	@dev/install-deps build test
+	@dev/install-deps build test sdk
 	@test/run
 
 lint:

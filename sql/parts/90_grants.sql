@@ -47,7 +47,7 @@ GRANT SELECT (name, created_at) ON inngest.event_keys TO inngest_reader;
 GRANT SELECT (is_current, created_at) ON inngest.signing_keys TO inngest_reader;
 GRANT EXECUTE ON FUNCTION
 	inngest.version(), inngest.library_version(), inngest.counters(), inngest.redis_status(), inngest.run_status(inngest.run_outcome, timestamptz),
-	inngest.event_json(inngest.events), inngest.run_detail_json(inngest.ulid), inngest.run_json(inngest.function_runs),
+	inngest.event_json(inngest.events), inngest.run_detail_json(inngest.ulid), inngest.steps_json(inngest.ulid), inngest.run_result(inngest.function_runs), inngest.run_json(inngest.function_runs),
 	inngest.function_json(inngest.functions), inngest.iso_time(timestamptz)
 TO inngest_reader;
 GRANT EXECUTE ON FUNCTION inngest.version(), inngest.library_version() TO inngest_sender;

@@ -1,0 +1,17 @@
+# The Go SDK in cloud mode: every feature that it has ends as it should, in the calls that it takes.
+# How: an app with all of them behind a recorder; a line for each run in expected/.
+use strict;
+use warnings;
+
+use SdkTest;
+use Test::More;
+
+my $sdk = SdkTest->new('go', mode => 'cloud');
+
+$sdk->check_sync('/api/inngest', '/api/checkpoint', '/api/stream');
+$sdk->play_brief('go.json', 'peer-go', 'go');
+$sdk->play_brief('go-checkpoint.json', 'peer-gocp', 'gocp');
+$sdk->play_brief('go-stream.json', 'peer-go-stream', 'gost');
+$sdk->check_sanity;
+
+done_testing();

@@ -1,0 +1,20 @@
+# The TypeScript SDK in dev mode: with checkpointing (its default) and without, every feature gets the calls
+# that the reference server makes, and ends as there.  How: an app with all of them behind a recorder,
+# compared with what was recorded (expected/); further features by what they return.
+use strict;
+use warnings;
+
+use SdkTest;
+use Test::More;
+
+my $sdk = SdkTest->new('ts', mode => 'dev');
+
+$sdk->check_sync('/api/inngest', '/api/nocp', '/api/stream');
+$sdk->play('ts-cp.json', 'peer-app');
+$sdk->play('ts-nc.json', 'peer-nocp');
+$sdk->play_brief('ts-cp-more.json', 'peer-app', 'cp');
+$sdk->play_brief('ts-nc-more.json', 'peer-nocp', 'nc');
+$sdk->play_brief('ts-stream.json', 'peer-stream', 'st');
+$sdk->check_sanity;
+
+done_testing();

@@ -10,7 +10,7 @@ ARG BASE_IMAGE=debian:bookworm-slim
 
 FROM ${BASE_IMAGE} AS build
 RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-	gcc libc6-dev make postgresql-server-dev-15 libmicrohttpd-dev libhiredis-dev libpcre2-dev
+	gcc libc6-dev make postgresql-server-dev-15 libmicrohttpd-dev libhiredis-dev libpcre2-dev libcurl4-openssl-dev
 COPY Makefile inngest.control /build/
 COPY src /build/src
 COPY sql /build/sql
@@ -21,7 +21,7 @@ FROM ${BASE_IMAGE}
 RUN mkdir -p /etc/postgresql-common/createcluster.d && \
 	echo 'create_main_cluster = false' > /etc/postgresql-common/createcluster.d/none.conf && \
 	apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-	postgresql-15 libmicrohttpd12 libhiredis0.14 libpcre2-8-0 curl && \
+	postgresql-15 libmicrohttpd12 libhiredis0.14 libpcre2-8-0 libcurl4 ca-certificates curl && \
 	rm -rf /var/lib/apt/lists/* && \
 	install -d -o postgres -g postgres -m 700 /var/lib/postgresql/data && \
 	install -d -o postgres -g postgres -m 2775 /var/run/postgresql

@@ -15,7 +15,7 @@ DATA_built = sql/$(EXTENSION)--$(EXTVERSION).sql
 EXTRA_CLEAN = src/http/openapi_json.h test/c/*.o test/c/*.bc test/c/*.so results regression.diffs regression.out
 
 PG_CPPFLAGS = -I$(srcdir)/src -DINN_VERSION='"$(EXTVERSION)"'
-SHLIB_LINK  = -lmicrohttpd -lhiredis -lpcre2-8 -lcurl
+SHLIB_LINK  = -lcurl -lmicrohttpd -lhiredis -lpcre2-8
 
 # The server's own headers are not clean of what is switched off here.  CFLAGS of a server that was
 # built with gcc hold options that clang does not know.

@@ -29,6 +29,7 @@
 #include "base/guc.h"
 #include "base/tide.h"
 #include "base/wake.h"
+#include "execute/dispatch.h"
 #include "http/channel.h"
 #include "http/counters.h"
 #include "launcher.h"
@@ -53,6 +54,7 @@ static const struct
 	{inn_trigger_faults_shmem_size, inn_trigger_faults_shmem_init},
 	{inn_tide_shmem_size, inn_tide_shmem_init},
 	{inn_awaited_shmem_size, inn_awaited_shmem_init},
+	{inn_dispatch_shmem_size, inn_dispatch_shmem_init},
 };
 
 static shmem_request_hook_type previous_shmem_request;

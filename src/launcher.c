@@ -257,6 +257,8 @@ wanted(InnRole role)
 			return inn_http_workers;
 		case INN_ROLE_API:
 			return inn_api_workers;
+		case INN_ROLE_EXECUTOR:
+			return inn_executors;
 		case INN_ROLE_RELAY:
 			return inn_redis_is_configured() ? 1 : 0;
 		default:

@@ -26,7 +26,6 @@
 #include "base/cron.h"
 #include "base/errors.h"
 #include "base/guc.h"
-#include "base/httpurl.h"
 #include "base/jcs.h"
 #include "base/json.h"
 #include "base/timer.h"
@@ -35,7 +34,6 @@
 #include "ingest/accept.h"
 #include "ingest/register.h"
 #include "ingest/settle.h"
-#include "ingest/sync.h"
 #include "relay/relay.h"
 #include "run/lifecycle.h"
 #include "schedule/admit.h"
@@ -58,9 +56,6 @@ PG_FUNCTION_INFO_V1(inngest_fail_run);
 PG_FUNCTION_INFO_V1(inngest_library_version);
 PG_FUNCTION_INFO_V1(inngest_duration);
 PG_FUNCTION_INFO_V1(inngest_register_outcome);
-PG_FUNCTION_INFO_V1(inngest_register_app);
-PG_FUNCTION_INFO_V1(inngest_archive_app);
-PG_FUNCTION_INFO_V1(inngest_archive_app_url);
 PG_FUNCTION_INFO_V1(inngest_redis_status);
 PG_FUNCTION_INFO_V1(inngest_cron_next);
 PG_FUNCTION_INFO_V1(inngest_cel_eval);
@@ -70,7 +65,6 @@ PG_FUNCTION_INFO_V1(inngest_canonical_json);
 static void require_args(FunctionCallInfo fcinfo, int nargs);
 static char *text_arg(FunctionCallInfo fcinfo, int n);
 static Jsonb *jsonb_arg(FunctionCallInfo fcinfo, int n);
-static void throw_url_fault(const char *url, const char *fault) pg_attribute_noreturn();
 static Datum change_function(FunctionCallInfo fcinfo, bool (*change)(const char *slug));
 static int functions_from_array(ArrayType *slugs, InnFunction **functions);
 static int ulids_from_array(ArrayType *array, InnUlid **ulids);
@@ -160,47 +154,6 @@ Datum
 inngest_delete_function(PG_FUNCTION_ARGS)
 {
 	return change_function(fcinfo, inn_functions_archive);
-}
-
-/* archive_app(name text) returns void */
-Datum
-inngest_archive_app(PG_FUNCTION_ARGS)
-{
-	char *name = text_arg(fcinfo, 0);
-
-	inn_sql_begin();
-	if (inn_syncs_archive_app(name) == 0)
-		ereport(ERROR,
-				errcode(ERRCODE_INN_APP_NOT_FOUND),
-				errmsg("app \"%s\" does not exist", name));
-	inn_sql_end();
-	PG_RETURN_VOID();
-}
-
-/* archive_app_url(url text) returns integer */
-Datum
-inngest_archive_app_url(PG_FUNCTION_ARGS)
-{
-	InnUrlKind kind;
-	const char *fault;
-	char *url = inn_http_url_normalize(text_arg(fcinfo, 0), &kind, &fault);
-	int narchived;
-
-	if (url == NULL)
-		throw_url_fault(text_arg(fcinfo, 0), fault);
-	inn_sql_begin();
-	narchived = inn_syncs_archive_url(url);
-	inn_sql_end();
-	PG_RETURN_INT32(narchived);
-}
-
-static void
-throw_url_fault(const char *url, const char *fault)
-{
-	ereport(ERROR,
-			errcode(ERRCODE_INN_PARAMETER_INVALID),
-			errmsg("\"%s\" is not the URL of an app", url),
-			errdetail_internal("%s", fault));
 }
 
 Datum
@@ -411,46 +364,6 @@ inngest_register_outcome(PG_FUNCTION_ARGS)
 		nulls[2] = false;
 	}
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, values, nulls)));
-}
-
-/*
- * register_app(body jsonb, sdk text, framework text, platform text, OUT error_code text, OUT error text, OUT faults jsonb,
- * OUT is_modified boolean, OUT sync_id uuid, OUT app_id uuid)
- */
-Datum
-inngest_register_app(PG_FUNCTION_ARGS)
-{
-	InnSyncHeaders headers = {text_arg(fcinfo, 1), text_arg(fcinfo, 2), text_arg(fcinfo, 3)};
-	InnSyncOutcome outcome;
-	TupleDesc desc;
-	HeapTupleHeader result;
-	Datum values[6] = {0};
-	bool nulls[6] = {true, true, true, true, true, true};
-
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
-	require_args(fcinfo, 1);
-
-	inn_sql_begin();
-	inn_sync_register(jsonb_arg(fcinfo, 0), &headers, &outcome);
-	if (outcome.is_accepted)
-	{
-		values[3] = BoolGetDatum(outcome.is_modified);
-		values[4] = UUIDPGetDatum(&outcome.ids.sync_id);
-		values[5] = UUIDPGetDatum(&outcome.ids.app_id);
-		nulls[3] = nulls[4] = nulls[5] = false;
-	}
-	else
-	{
-		values[0] = CStringGetTextDatum(outcome.error_code);
-		values[1] = CStringGetTextDatum(outcome.error);
-		values[2] = JsonbPGetDatum(inn_faults_to_json(&outcome.faults));
-		nulls[0] = nulls[1] = nulls[2] = false;
-	}
-	/* where it outlives what SPI takes away */
-	result = SPI_returntuple(heap_form_tuple(desc, values, nulls), desc);
-	inn_sql_end();
-	PG_RETURN_HEAPTUPLEHEADER(result);
 }
 
 /* redis_status(OUT status text, OUT error text, OUT since timestamptz, OUT pushed bigint, OUT failures bigint) */

@@ -40,6 +40,7 @@
 
 #include "base/timer.h"
 #include "base/wake.h"
+#include "executor.h"
 #include "http/api_worker.h"
 #include "http/http_worker.h"
 #include "launcher.h"
@@ -88,6 +89,13 @@ static const RoleMethods methods[INN_ROLE_COUNT] = {
 			.init = inn_api_worker_init,
 			.tick = inn_api_worker_tick,
 			.recover = inn_api_worker_recover,
+		},
+	[INN_ROLE_EXECUTOR] =
+		{
+			.init = inn_executor_init,
+			.socket = inn_executor_socket,
+			.tick = inn_executor_tick,
+			.recover = inn_executor_recover,
 		},
 	[INN_ROLE_RELAY] =
 		{

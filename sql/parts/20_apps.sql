@@ -49,6 +49,22 @@ COMMENT ON COLUMN inngest.apps.checksum IS 'of that registration, as long as not
 COMMENT ON COLUMN inngest.apps.error IS 'why the last try to register or to reach it failed; null: it did not';
 COMMENT ON COLUMN inngest.apps.archived_at IS 'set: put away together with its functions, until it registers again';
 
+CREATE TABLE inngest.syncs (
+	id            uuid NOT NULL PRIMARY KEY,
+	url           text NOT NULL,
+	status        text NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'ok', 'failed')),
+	requested_at  timestamptz NOT NULL,
+	finished_at   timestamptz CHECK ((finished_at IS NULL) = (status = 'pending')),
+	app_id        uuid,
+	error_code    text,
+	error         text
+);
+CREATE INDEX syncs_pending ON inngest.syncs (requested_at) WHERE status = 'pending';
+CREATE INDEX syncs_finished_at ON inngest.syncs (finished_at) WHERE status <> 'pending';
+COMMENT ON TABLE inngest.syncs IS 'apps that are to be asked to register, or were; kept for a day';
+COMMENT ON COLUMN inngest.syncs.status IS 'pending, ok, or failed';
+COMMENT ON COLUMN inngest.syncs.app_id IS 'of the app that has registered';
+
 CREATE TABLE inngest.functions (
 	id              uuid NOT NULL PRIMARY KEY,
 	env_id          uuid NOT NULL,
@@ -155,6 +171,7 @@ COMMENT ON COLUMN inngest.schedules.next_at IS 'in the past: missed, and made up
 -- The default environment comes with CREATE EXTENSION, so a dump must not bring it again.
 SELECT pg_catalog.pg_extension_config_dump('inngest.environments', 'WHERE id <> ''00000000-0000-4000-b000-000000000000''');
 SELECT pg_catalog.pg_extension_config_dump('inngest.apps', '');
+SELECT pg_catalog.pg_extension_config_dump('inngest.syncs', '');
 SELECT pg_catalog.pg_extension_config_dump('inngest.functions', '');
 SELECT pg_catalog.pg_extension_config_dump('inngest.triggers', '');
 SELECT pg_catalog.pg_extension_config_dump('inngest.function_cancels', '');

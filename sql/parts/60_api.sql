@@ -46,6 +46,11 @@ LANGUAGE C STRICT SECURITY DEFINER SET search_path TO pg_catalog, inngest, pg_te
 AS 'MODULE_PATHNAME', 'inngest_delete_function';
 COMMENT ON FUNCTION inngest.delete_function IS 'no new runs of this function; those that exist go on';
 
+CREATE FUNCTION inngest.sync_app(url text) RETURNS uuid
+LANGUAGE C STRICT SECURITY DEFINER SET search_path TO pg_catalog, inngest, pg_temp
+AS 'MODULE_PATHNAME', 'inngest_sync_app';
+COMMENT ON FUNCTION inngest.sync_app IS 'ask the app at a URL to register its functions, after the commit; what becomes of it is in the row of inngest.syncs with this id';
+
 CREATE FUNCTION inngest.archive_app(name text) RETURNS void
 LANGUAGE C STRICT SECURITY DEFINER SET search_path TO pg_catalog, inngest, pg_temp
 AS 'MODULE_PATHNAME', 'inngest_archive_app';
@@ -61,6 +66,16 @@ CREATE FUNCTION inngest.register_app(body jsonb, sdk text, framework text, platf
 LANGUAGE C SECURITY DEFINER SET search_path TO pg_catalog, inngest, pg_temp
 AS 'MODULE_PATHNAME', 'inngest_register_app';
 COMMENT ON FUNCTION inngest.register_app IS 'internal: what an SDK registers of its app, with what its headers say; the faults as data';
+
+CREATE FUNCTION inngest.in_band_registration(reply jsonb) RETURNS jsonb
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path TO pg_catalog, inngest, pg_temp
+AS $$
+	SELECT jsonb_build_object('appName', reply->'app_id', 'functions', reply->'functions', 'url', reply->'url',
+		'framework', reply->'framework', 'platform', reply->'platform', 'appVersion', coalesce(reply->'appVersion', reply->'app_version'),
+		'capabilities', reply->'capabilities',
+		'sdk', (reply->>'sdk_language') || ':v' || ltrim(reply->>'sdk_version', 'v'))
+$$;
+COMMENT ON FUNCTION inngest.in_band_registration IS 'internal: what an SDK says of its app in its answer, in the form of what it sends to POST /fn/register';
 
 CREATE FUNCTION inngest.pause_function(id text) RETURNS void
 LANGUAGE C STRICT SECURITY DEFINER SET search_path TO pg_catalog, inngest, pg_temp

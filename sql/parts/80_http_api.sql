@@ -362,20 +362,26 @@ COMMENT ON FUNCTION inngest.status_filters IS 'internal: one condition on r per 
  * One branch per status, each in the order of its index (outcome, id), so that a rare status among a
  * million runs costs no more than a frequent one.
  */
+CREATE FUNCTION inngest.runs_query(request jsonb, rule text, order_ text, wanted integer) RETURNS text
+LANGUAGE sql STABLE SET search_path TO pg_catalog, inngest, pg_temp
+AS $$
+	SELECT format('SELECT * FROM (%s) u ORDER BY u.id %s LIMIT %s',
+		string_agg(format('(SELECT r.* FROM inngest.function_runs r WHERE %s AND %s ORDER BY r.id %s LIMIT %s)', rule, s, order_, wanted), ' UNION ALL '), order_, wanted)
+	FROM unnest(inngest.status_filters(request)) s
+$$;
+COMMENT ON FUNCTION inngest.runs_query IS 'internal: a query for the first runs of the wanted status that a condition on r lets through';
+
 CREATE FUNCTION inngest.api_list_runs(request jsonb, input jsonb, OUT status integer, OUT body jsonb)
 LANGUAGE plpgsql STABLE SET search_path TO pg_catalog, inngest, pg_temp
 AS $$
 DECLARE
-	wanted   integer := inngest.page_limit(request);
-	rule     text := inngest.run_filter(request);
-	branches text;
-	items    jsonb;
+	wanted integer := inngest.page_limit(request);
+	rule   text := inngest.run_filter(request);
+	items  jsonb;
 BEGIN
 	PERFORM inngest.check_query(request, 'limit', 'cursor', 'function_id', 'app_id', 'event_id', 'status', 'from', 'until');
-	SELECT string_agg(format('(SELECT r.* FROM inngest.function_runs r WHERE %s AND %s ORDER BY r.id DESC LIMIT %s)', rule, s, wanted + 1), ' UNION ALL ')
-		INTO branches FROM unnest(inngest.status_filters(request)) s;
-	EXECUTE format('SELECT coalesce(jsonb_agg(inngest.run_json(r) ORDER BY r.id DESC), ''[]'') FROM (SELECT * FROM (%s) u ORDER BY u.id DESC LIMIT %s) x
-			JOIN inngest.function_runs r ON r.id = x.id', branches, wanted + 1)
+	EXECUTE format('SELECT coalesce(jsonb_agg(inngest.run_json(r) ORDER BY r.id DESC), ''[]'') FROM (%s) x JOIN inngest.function_runs r ON r.id = x.id',
+			inngest.runs_query(request, rule, 'DESC', wanted + 1))
 		INTO items;
 	status := 200;
 	body := inngest.page(items, wanted, 'id');
@@ -383,25 +389,51 @@ END
 $$;
 COMMENT ON FUNCTION inngest.api_list_runs IS 'GET /api/v1/runs';
 
+CREATE FUNCTION inngest.run_result(r inngest.function_runs) RETURNS jsonb
+LANGUAGE sql STABLE PARALLEL SAFE
+AS $$
+	SELECT CASE r.outcome
+		WHEN 'COMPLETED' THEN coalesce((SELECT a.output FROM inngest.attempts a WHERE a.run_id OPERATOR(inngest.=) r.id AND a.status = 'COMPLETED' LIMIT 1), 'null')
+		WHEN 'FAILED' THEN coalesce((SELECT a.error FROM inngest.attempts a WHERE a.run_id OPERATOR(inngest.=) r.id AND a.error IS NOT NULL
+			ORDER BY a.ended_at DESC, a.attempt DESC LIMIT 1), 'null')
+	END
+$$;
+COMMENT ON FUNCTION inngest.run_result IS 'internal: output of a completed run, error of a failed one, SQL null of others';
+
+/* What the function is told of a step differs by what the step is (protocol.md 9.1). */
+CREATE FUNCTION inngest.steps_json(run inngest.ulid) RETURNS jsonb
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path TO pg_catalog, inngest, pg_temp
+AS $$
+BEGIN
+	RETURN (SELECT coalesce(jsonb_agg(jsonb_build_object('id', s.step_id, 'name', s.name, 'op', s.op, 'status', s.status, 'attempt', s.attempt,
+			'started_at', inngest.iso_time(s.started_at), 'ended_at', inngest.iso_time(s.ended_at), 'due_at', inngest.iso_time(s.due_at),
+			'output', CASE WHEN s.op IN ('wait', 'sleep') THEN s.memo ELSE s.memo->'data' END,
+			'error', CASE WHEN s.status = 'FAILED' THEN s.memo->'error' END) ORDER BY s.started_at, s.ended_at, s.step_id), '[]')
+		FROM inngest.run_steps s WHERE s.run_id = run);
+END
+$$;
+COMMENT ON FUNCTION inngest.steps_json IS 'the steps of a run as the API shows them';
+
 CREATE FUNCTION inngest.run_detail_json(run inngest.ulid) RETURNS jsonb
 LANGUAGE sql STABLE PARALLEL SAFE SET search_path TO pg_catalog, inngest, pg_temp
 AS $$
 	SELECT inngest.run_json(r) || jsonb_build_object(
 		'function_version', r.function_version,
 		'events', coalesce((SELECT jsonb_agg(inngest.event_json(e)) FROM inngest.events e WHERE e.id = r.event_id), '[]'),
-		'steps', '[]'::jsonb,
-		'attempts', coalesce((SELECT jsonb_agg(jsonb_build_object('attempt', a.attempt, 'status', a.status,
+		'steps', inngest.steps_json(r.id),
+		'attempts', coalesce((SELECT jsonb_agg(jsonb_build_object('attempt', a.attempt, 'status', a.status, 'step_id', a.step_id, 'step_name', a.step_name,
 				'started_at', inngest.iso_time(a.started_at), 'ended_at', inngest.iso_time(a.ended_at),
-				'retry_at', inngest.iso_time(a.retry_at), 'error', a.error) ORDER BY a.attempt)
+				'retry_at', inngest.iso_time(a.retry_at), 'error', a.error) ORDER BY a.ended_at, a.attempt)
 			FROM inngest.attempts a WHERE a.run_id = r.id), '[]'),
-		'output', (SELECT a.output FROM inngest.attempts a WHERE a.run_id = r.id AND a.status = 'COMPLETED'),
-		'error', CASE WHEN r.outcome = 'FAILED' THEN (SELECT a.error FROM inngest.attempts a WHERE a.run_id = r.id ORDER BY a.attempt DESC LIMIT 1) END,
+		'output', CASE WHEN r.outcome = 'COMPLETED' THEN inngest.run_result(r) END,
+		'error', CASE WHEN r.outcome = 'FAILED' THEN inngest.run_result(r) END,
 		'lease', (SELECT jsonb_build_object('attempt', l.attempt, 'leased_at', inngest.iso_time(l.leased_at), 'expires_at', inngest.iso_time(l.expires_at))
 			FROM inngest.leases l WHERE l.run_id = r.id),
-		'next_attempt_at', (SELECT inngest.iso_time(q.run_at) FROM inngest.queue q WHERE q.run_id = r.id))
+		'next_attempt_at', coalesce((SELECT inngest.iso_time(q.run_at) FROM inngest.queue q WHERE q.run_id = r.id),
+			(SELECT inngest.iso_time(min(coalesce(j.run_at, j.queued_at))) FROM inngest.jobs j WHERE j.run_id = r.id AND j.kind = 'call')))
 	FROM inngest.function_runs r WHERE r.id = run
 $$;
-COMMENT ON FUNCTION inngest.run_detail_json IS 'a run with its events, attempts, output or error; null if there is none';
+COMMENT ON FUNCTION inngest.run_detail_json IS 'a run with its events, steps, attempts, output or error; null if there is none';
 
 CREATE FUNCTION inngest.api_get_run(request jsonb, input jsonb, OUT status integer, OUT body jsonb)
 LANGUAGE plpgsql STABLE SET search_path TO pg_catalog, inngest, pg_temp

@@ -7,7 +7,7 @@ LANGUAGE plpgsql SET search_path TO pg_catalog, inngest, pg_temp
 AS $$
 DECLARE
 	headers CONSTANT jsonb := request->'headers';
-	ours    CONSTANT text := coalesce(current_setting('inngest.mode', true), 'dev');
+	ours    CONSTANT text := current_setting('inngest.mode');
 	theirs  CONSTANT text := headers->>'x-inngest-expected-server-kind';
 	result  record;
 BEGIN

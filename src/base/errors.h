@@ -21,11 +21,14 @@
 	X(EVENT_NAME_RESERVED, '0', '0', '3', 400, "event_name_reserved") \
 	X(TOO_MANY_EVENTS, '0', '0', '4', 400, "too_many_events") \
 	X(EVENT_GONE, '0', '0', '5', 410, "event_gone") \
+	X(EVENT_NOT_FOUND, '0', '0', '6', 404, "event_not_found") \
 	X(FUNCTION_INVALID, '0', '1', '0', 400, "invalid_function") \
 	X(FUNCTION_NOT_FOUND, '0', '1', '1', 404, "function_not_found") \
 	X(APP_NOT_FOUND, '0', '1', '2', 404, "app_not_found") \
 	X(RUN_NOT_FOUND, '0', '2', '0', 404, "run_not_found") \
 	X(LEASE_LOST, '0', '2', '1', 409, "lease_lost") \
+	X(RUN_ENDED, '0', '2', '2', 409, "run_already_ended") \
+	X(RUN_CANCELLED, '0', '2', '3', 409, "run_already_cancelled") \
 	X(PARAMETER_INVALID, '0', '3', '0', 400, "invalid_parameter") \
 	X(JSON_INVALID, '0', '3', '1', 400, "invalid_json")
 

@@ -46,6 +46,7 @@ char *inn_redis_prefix = NULL;
 int inn_redis_stream_maxlen = 1000000;
 int inn_event_retention_min = 7 * MINUTES_PER_DAY;
 int inn_run_retention_min = 30 * MINUTES_PER_DAY;
+int inn_app_poll_interval_ms = 5000;
 int inn_retry_interval_ms = 0;
 int inn_expression_cache_kb = 65536;
 
@@ -205,6 +206,10 @@ define_lifetimes(void)
 							"How long runs are kept after their creation, once they have ended.",
 							NULL, &inn_run_retention_min, 30 * MINUTES_PER_DAY, 60, INT_MAX,
 							PGC_SIGHUP, GUC_UNIT_MIN, NULL, NULL, NULL);
+	DefineCustomIntVariable("inngest.app_poll_interval",
+							"How often apps that have an error are asked to register, in dev mode; 0 for never.",
+							NULL, &inn_app_poll_interval_ms, 5000, 0, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomIntVariable("inngest.retry_interval",
 							"Fixed time between attempts, for development; 0 for the standard backoff.",
 							NULL, &inn_retry_interval_ms, 0, 0, INT_MAX,

@@ -55,6 +55,9 @@ extern int inn_run_retention_min;
 /* What a backend keeps of compiled expressions, at most */
 extern int inn_expression_cache_kb;
 
+/* How often apps with an error are asked to register, in dev mode; 0: never */
+extern int inn_app_poll_interval_ms;
+
 /* 0: the backoff table; else a fixed delay between attempts, without jitter, for development */
 extern int inn_retry_interval_ms;
 

@@ -24,7 +24,8 @@
 	X(JOBS)		  /* inngest.jobs that are ready, by position: each executor */ \
 	X(TIMERS)	  /* inngest.jobs that wait for a time, by that: the scheduler */ \
 	X(EXPIRIES)	  /* inngest.pauses, by when they expire: the scheduler */ \
-	X(DELIVERIES) /* inngest.deliveries, by position: the scheduler */
+	X(DELIVERIES) /* inngest.deliveries, by position: the scheduler */ \
+	X(SYNCS)	  /* inngest.syncs and apps with an error, in no order: the first executor */
 
 typedef enum InnTide
 {

@@ -33,6 +33,7 @@ static HTAB *known;
 static InnLane **lanes;
 static int nlanes;
 static int next_lane; /* whose turn it is */
+static bool are_apps_unknown;
 static int ncalls;
 static int nwaiting;
 
@@ -54,11 +55,25 @@ inn_lanes_init(void)
 	known = hash_create("inngest known jobs", 1024, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	lanes = NULL;
 	nlanes = next_lane = ncalls = nwaiting = 0;
+	are_apps_unknown = true;
+}
+
+void
+inn_lanes_note_apps_unknown(void)
+{
+	are_apps_unknown = true;
+}
+
+bool
+inn_lanes_are_apps_unknown(void)
+{
+	return are_apps_unknown;
 }
 
 void
 inn_lanes_set_apps(const pg_uuid_t *app_ids, int napps)
 {
+	are_apps_unknown = false;
 	for (int i = 0; i < napps; i++)
 	{
 		if (find_lane(&app_ids[i]) != NULL)
@@ -237,6 +252,20 @@ inn_lanes_take(int max_calls, int max_calls_per_app)
 		return flight;
 	}
 	return NULL;
+}
+
+bool
+inn_lanes_can_take(int max_calls, int max_calls_per_app)
+{
+	if (are_apps_unknown)
+		return true;
+	for (int i = 0; i < nlanes; i++)
+	{
+		if (!pairingheap_is_empty(lanes[i]->waiting) &&
+			may_call(lanes[i], max_calls, max_calls_per_app))
+			return true;
+	}
+	return false;
 }
 
 static bool

@@ -76,9 +76,14 @@ struct InnLane
 	int ncalls;
 };
 
-/* Have a lane for each of these apps; those of others go when they are empty. */
 extern void inn_lanes_init(void);
+
+/* Have a lane for each of these apps, whatever others there are. */
 extern void inn_lanes_set_apps(const pg_uuid_t *app_ids, int napps);
+
+/* There may be apps without a lane: until inn_lanes_set_apps(), and at first. */
+extern void inn_lanes_note_apps_unknown(void);
+extern bool inn_lanes_are_apps_unknown(void);
 
 /* Read all lanes anew from a position on; PG_INT64_MIN: from the beginning. */
 extern void inn_lanes_rewind(int64 position);
@@ -95,8 +100,9 @@ extern void inn_lanes_add(const InnJob *job);
 
 /* The next job that may be executed, max_calls at a time in all and max_calls_per_app of one app; or NULL.  It counts as executed. */
 extern InnFlight *inn_lanes_take(int max_calls, int max_calls_per_app);
+extern bool inn_lanes_can_take(int max_calls, int max_calls_per_app);
 
-/* It was taken, and is not executed now: back into the lane, or forget it. */
+/* One that was taken, and is not executed now: back into the lane, or forget it. */
 extern void inn_lanes_put_back(InnFlight *flight);
 extern void inn_lanes_forget(InnFlight *flight);
 

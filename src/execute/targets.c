@@ -66,6 +66,12 @@ inn_targets_have_changed(void)
 	return result;
 }
 
+void
+inn_targets_forget(void)
+{
+	have_changed = true;
+}
+
 const InnFunction *
 inn_targets_find(const pg_uuid_t *function_id)
 {

@@ -18,6 +18,9 @@ extern void inn_targets_init(void);
 /* Have functions or apps changed since this was asked last?  The cache is emptied then; true at first. */
 extern bool inn_targets_have_changed(void);
 
+/* Start anew: everything has changed. */
+extern void inn_targets_forget(void);
+
 /*
  * A function, also an archived one; NULL if there is none.  In a transaction.  Valid until inn_targets_have_changed() is asked
  * again.

@@ -269,13 +269,16 @@ serve(InnRequest *request)
 			inn_reply(request, 200, inn_openapi_json, strlen(inn_openapi_json));
 			break;
 		case INN_ROUTE_NOTHING:
-			inn_reply(request, 200, "", 0);
+			inn_reply(request, 200, "{}", 2);
 			break;
 		case INN_ROUTE_CONNECT:
 			if (request->size == 0)
 				inn_reply(request, 200, "", 0);
 			else
 				inn_reply_error(request, 501, "not_supported", "Connect is not supported");
+			break;
+		case INN_ROUTE_MISSING:
+			inn_reply_error(request, 501, "not_supported", target.route->summary);
 			break;
 		case INN_ROUTE_CALL:
 			inn_calls_make(request, &target);

@@ -23,7 +23,7 @@ static const struct
 } prefixes[] = {
 	{"/e/", INN_FAMILY_INGEST},	 {"/v0/", INN_FAMILY_PUBLIC},	  {"/v1/", INN_FAMILY_PUBLIC},
 	{"/fn/", INN_FAMILY_PUBLIC}, {"/invoke/", INN_FAMILY_PUBLIC}, {"/v2/", INN_FAMILY_V2},
-	{"/api/v2/", INN_FAMILY_V2},
+	{"/api/v2/", INN_FAMILY_V2}, {"/dev", INN_FAMILY_PUBLIC},
 };
 
 static void append_optional(StringInfo body, const char *key, const char *value);
@@ -100,6 +100,10 @@ v2_code(const InnFault *fault)
 {
 	if (fault->status == 404)
 		return "not_found";
+	if (fault->status == 409)
+		return fault->code;
+	if (fault->status == 501 || strcmp(fault->code, "not_supported") == 0)
+		return "not_implemented";
 	if (strcmp(fault->code, "invalid_parameter") == 0)
 		return "invalid_field_format";
 	return "api_error";

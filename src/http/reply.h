@@ -20,7 +20,7 @@ typedef enum InnFamily
 {
 	INN_FAMILY_OWN,	   /* {"error", "code", "status", "detail"?, "hint"?} */
 	INN_FAMILY_INGEST, /* /e/: {"ids": [], "status", "error", "code"} */
-	INN_FAMILY_PUBLIC, /* /v0, /v1, /fn, /invoke: {"error", "data": null, "status"} */
+	INN_FAMILY_PUBLIC, /* /v0, /v1, /fn, /invoke, /dev: {"error", "data": null, "status"} */
 	INN_FAMILY_V2	   /* {"errors": [{"code", "message"}]} */
 } InnFamily;
 

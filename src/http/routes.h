@@ -24,8 +24,9 @@ typedef enum InnRouteKind
 	INN_ROUTE_EVENTS,  /* POST /api/v1/events */
 	INN_ROUTE_INGEST,  /* POST /e/{key} */
 	INN_ROUTE_OPENAPI, /* a constant */
-	INN_ROUTE_NOTHING, /* 200, and nothing is done */
-	INN_ROUTE_CONNECT  /* the same, but only for an empty body: we have no Connect */
+	INN_ROUTE_NOTHING, /* 200 {}, and nothing is done */
+	INN_ROUTE_CONNECT, /* the same, but only for an empty body: we have no Connect */
+	INN_ROUTE_MISSING  /* 501 */
 } InnRouteKind;
 
 /* What is asked for in cloud mode. */

@@ -25,13 +25,13 @@
 #include <arpa/inet.h>
 #include <microhttpd.h>
 #include <netdb.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "lib/ilist.h"
 #include "mb/pg_wchar.h"
 
+#include "base/descriptors.h"
 #include "base/guc.h"
 #include "base/timer.h"
 #include "http/counters.h"
@@ -44,9 +44,6 @@ typedef int CallbackResult;
 #endif
 
 #define LISTEN_BACKLOG 1024
-
-/* Descriptors that are left to the server for its files. */
-#define RESERVED_DESCRIPTORS 256
 
 /* A TCP connection. */
 typedef struct InnConnection
@@ -71,7 +68,6 @@ static int nconnections;
 static size_t bodies_bytes; /* memory in bodies now */
 static bool is_due;			/* MHD_run() must be called, whatever epoll says */
 
-static int allowed_connections(int wanted);
 static int listen_on(const InnServerConfig *wanted, char *error, size_t error_size);
 static void notify_connection(void *cls, struct MHD_Connection *mhd, void **context,
 							  enum MHD_ConnectionNotificationCode code);
@@ -103,16 +99,18 @@ bool
 inn_server_start(const InnServerConfig *wanted, char *error, size_t error_size)
 {
 	int fd = listen_on(wanted, error, error_size);
+	int allowed;
 
 	Assert(daemon_ == NULL);
 	if (fd < 0)
 		return false;
 
 	config = *wanted;
+	allowed = Min(config.max_connections, inn_descriptors_allow(config.max_connections));
 	daemon_ = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0,
 							   NULL, NULL, handle, NULL,
 							   MHD_OPTION_LISTEN_SOCKET, fd,
-							   MHD_OPTION_CONNECTION_LIMIT, (unsigned int) allowed_connections(config.max_connections),
+							   MHD_OPTION_CONNECTION_LIMIT, (unsigned int) allowed,
 							   MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 							   (size_t) INN_SERVER_CONNECTION_BYTES,
 							   MHD_OPTION_CONNECTION_TIMEOUT,
@@ -163,20 +161,6 @@ listen_on(const InnServerConfig *wanted, char *error, size_t error_size)
 	}
 	freeaddrinfo(address);
 	return fd;
-}
-
-/* As many as descriptors allow; the soft limit is raised if need be. */
-static int
-allowed_connections(int wanted)
-{
-	struct rlimit limit;
-	rlim_t needed = (rlim_t) wanted + RESERVED_DESCRIPTORS;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed)
-		return wanted;
-	limit.rlim_cur = Min(needed, limit.rlim_max);
-	(void) setrlimit(RLIMIT_NOFILE, &limit);
-	return Max((int) limit.rlim_cur - RESERVED_DESCRIPTORS, 16);
 }
 
 void

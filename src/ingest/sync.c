@@ -91,7 +91,7 @@ judge(Sync *sync, Jsonb *body, const InnSyncHeaders *headers)
 		return;
 
 	/* They are whose they are until the end of the transaction. */
-	inn_syncs_lock(sync->app.name, sync->slugs, sync->nfunctions);
+	inn_apps_lock(sync->app.name, sync->slugs, sync->nfunctions);
 	judge_owners(sync, &place);
 }
 
@@ -209,7 +209,7 @@ subject_of(JsonbValue *function)
 static void
 judge_owners(Sync *sync, const InnPlace *place)
 {
-	const char **owners = inn_syncs_owners(sync->app.name, sync->slugs, sync->nfunctions);
+	const char **owners = inn_apps_owners(sync->app.name, sync->slugs, sync->nfunctions);
 
 	for (int i = 0; i < sync->nfunctions; i++)
 	{
@@ -236,7 +236,7 @@ refuse(const Sync *sync, InnSyncOutcome *outcome)
 							  faults->has_invalid ? "is invalid" : "uses what is not supported yet",
 							  inn_faults_to_detail(faults));
 	if (sync->app.name != NULL)
-		inn_syncs_put_error(sync->app.name, outcome->error_code, outcome->error);
+		inn_apps_put_error(sync->app.name, outcome->error_code, outcome->error);
 }
 
 static bool
@@ -258,14 +258,14 @@ store(const Sync *sync, const bytea *checksum, InnSyncOutcome *outcome)
 	pg_uuid_t *ids = palloc(Max(sync->nfunctions, 1) * sizeof(pg_uuid_t));
 
 	outcome->is_accepted = true;
-	outcome->is_modified = !inn_syncs_is_same(sync->app.name, checksum);
+	outcome->is_modified = !inn_apps_is_same(sync->app.name, checksum);
 	for (int i = 0; i < sync->nfunctions && outcome->is_modified; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		(void) inn_functions_put(&sync->functions[i], &ids[i]);
 	}
 	/* after the functions, as each of them makes the checksum void */
-	inn_syncs_put(&sync->app, checksum, &outcome->ids);
+	inn_apps_put(&sync->app, checksum, &outcome->ids);
 	if (outcome->is_modified)
 		(void) inn_functions_archive_others(&outcome->ids.app_id, ids, sync->nfunctions);
 }

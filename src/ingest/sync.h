@@ -12,7 +12,7 @@
 #define INN_SYNC_H
 
 #include "ingest/judge.h"
-#include "store/syncs.h"
+#include "store/registrations.h"
 
 /* Functions of an app. */
 #define INN_APP_MAX_FUNCTIONS 1000

@@ -34,7 +34,6 @@
 #include "run/opcode.h"
 #include "run/wait.h"
 
-#define OVERFLOW_STEPS "InngestErrFunctionOverflowed"
 #define OVERFLOW_STATE "InngestErrStateOverflowed"
 
 /* A call's ops while they are applied. */
@@ -226,7 +225,8 @@ apply_step_error(Applying *applying, int n)
 	const InnCallNews *news = applying->news;
 	const InnOp *op = &applying->ops[n];
 
-	if (op->is_final || news->job->attempt + 1 >= news->function->max_attempts)
+	if (op->is_final || news->no_retry ||
+		news->job->attempt + 1 >= news->function->max_attempts)
 	{
 		apply_result(applying, n);
 		return;
@@ -367,7 +367,7 @@ call_again(Applying *applying)
 	if (job.generation >= INN_MAX_EMPTY_REPLIES)
 	{
 		Jsonb *error =
-			inn_fault_make(OVERFLOW_STEPS,
+			inn_fault_make(INN_FAULT_OVERFLOW_STEPS,
 						   psprintf("The function was called %d times and reported nothing.",
 									INN_MAX_EMPTY_REPLIES));
 
@@ -614,7 +614,7 @@ exceeds_limits(InnChanges *changes, const InnCallNews *news, int nsteps, int64 b
 	Jsonb *error = NULL;
 
 	if (news->state.nsteps + nsteps > INN_STEPS_MAX)
-		error = inn_fault_make(OVERFLOW_STEPS,
+		error = inn_fault_make(INN_FAULT_OVERFLOW_STEPS,
 							   psprintf("The function run exceeded the step limit of %d steps.",
 										INN_STEPS_MAX));
 	else if (news->state.bytes + bytes > INN_STATE_MAX_BYTES)

@@ -22,6 +22,9 @@
 #define INN_MAX_WAIT_DAYS 366
 #define INN_DEFAULT_WAIT_DAYS 365
 
+/* The name of the error of a run with too many steps. */
+#define INN_FAULT_OVERFLOW_STEPS "InngestErrFunctionOverflowed"
+
 /* How often a function that has nothing to say is called again. */
 #define INN_MAX_EMPTY_REPLIES 1000
 
@@ -34,6 +37,7 @@ typedef struct InnCallNews
 	int request_version;  /* of the run; -1: this is the first answer */
 	int reply_version;	  /* that this answer names; -1: none */
 	TimestampTz retry_at; /* that this answer asks for; INN_NEVER: by the table */
+	bool no_retry;		   /* it says that another attempt would be in vain */
 	InnStateSize state;	  /* of the run, when the call was made */
 	TimestampTz started_at;
 } InnCallNews;

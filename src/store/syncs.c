@@ -1,10 +1,9 @@
 /*-------------------------------------------------------------------------
  *
  * syncs.c
- *	  Apps as their SDKs register them: inngest.apps.
+ *	  Requests to ask apps for their functions: inngest.syncs.
  *
- * Only what concerns an app as a whole; its functions are those of store/apps.c.  The locks are advisory ones, as
- * what they protect need not exist yet.  Who registers a function alone takes its lock, too (inn_functions_put).
+ * Who is being asked just now is known to the executor alone; a restart asks again.
  *
  * IDENTIFICATION
  *	  src/store/syncs.c
@@ -14,167 +13,77 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "utils/builtins.h"
 
-#include "base/ident.h"
-#include "store/apps.h"
+#include "base/tide.h"
+#include "base/timer.h"
+#include "base/wake.h"
 #include "store/syncs.h"
 
-#define DEFAULT_ENVIRONMENT "'00000000-0000-4000-b000-000000000000'::uuid"
+/* What is over is of interest so long; each new request clears some of it away. */
+#define KEPT "interval '1 day'"
 
-static InnPlan lock_all =
-	{"SELECT pg_catalog.pg_advisory_xact_lock(l.class, l.key) FROM ("
-	 " SELECT 'inngest.apps'::regclass::oid::int4 AS class, pg_catalog.hashtext($1) AS key"
-	 " UNION"
-	 " SELECT 'inngest.functions'::regclass::oid::int4, pg_catalog.hashtext(s) FROM unnest($2) AS s"
-	 " ORDER BY class, key OFFSET 0) l",
-	 2,
-	 {TEXTOID, TEXTARRAYOID}};
+static InnPlan count_pending = {
+	"SELECT count(*)::int4 FROM inngest.syncs WHERE status = 'pending'"};
 
-static InnPlan owners = {"SELECT a.name"
-						 " FROM unnest($2) WITH ORDINALITY AS s (slug, position)"
-						 " LEFT JOIN inngest.functions f ON f.env_id = " DEFAULT_ENVIRONMENT
-						 " AND f.slug = s.slug AND f.archived_at IS NULL"
-						 " LEFT JOIN inngest.apps a ON a.id = f.app_id AND a.name <> $1"
-						 " ORDER BY s.position",
-						 2,
-						 {TEXTOID, TEXTARRAYOID}};
+static InnPlan put = {"INSERT INTO inngest.syncs (id, url, requested_at)"
+					  " VALUES (gen_random_uuid(), $1, $2)"
+					  " RETURNING id",
+					  2,
+					  {TEXTOID, TIMESTAMPTZOID}};
 
-static InnPlan is_same = {"SELECT FROM inngest.apps"
-						  " WHERE env_id = " DEFAULT_ENVIRONMENT " AND name = $1"
-						  " AND checksum = $2 AND error_code IS NULL AND archived_at IS NULL",
-						  2,
-						  {TEXTOID, BYTEAOID}};
+static InnPlan clear = {"DELETE FROM inngest.syncs WHERE id IN ("
+						" SELECT id FROM inngest.syncs"
+						" WHERE status <> 'pending' AND finished_at < $1 - " KEPT
+						" LIMIT 100 FOR UPDATE SKIP LOCKED)",
+						1,
+						{TIMESTAMPTZOID}};
 
-static InnPlan put =
-	{"INSERT INTO inngest.apps (id, env_id, name, url, method, sdk, framework, platform,"
-	 " app_version, checksum, sync_id, synced_at)"
-	 " VALUES ($1, " DEFAULT_ENVIRONMENT ", $2, $3, 'serve', $4, $5, $6, $7, $8,"
-	 " gen_random_uuid(), now())"
-	 " ON CONFLICT (env_id, name) DO UPDATE SET (url, method, sdk, framework, platform,"
-	 " app_version, checksum, sync_id, synced_at, updated_at, error_code, error, archived_at) ="
-	 " ROW (excluded.url, excluded.method, excluded.sdk, excluded.framework, excluded.platform,"
-	 " excluded.app_version, excluded.checksum, excluded.sync_id, now(), now(), NULL, NULL, NULL)"
-	 " RETURNING sync_id, id",
-	 8,
-	 {UUIDOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, BYTEAOID}};
+static InnPlan pending = {"SELECT id, url FROM inngest.syncs WHERE status = 'pending'"
+						  " ORDER BY requested_at LIMIT $1",
+						  1,
+						  {INT4OID}};
 
-static InnPlan put_error =
-	{"UPDATE inngest.apps SET error_code = $2, error = $3, updated_at = now()"
-	 " WHERE env_id = " DEFAULT_ENVIRONMENT " AND name = $1"
-	 " AND (error_code IS DISTINCT FROM $2 OR error IS DISTINCT FROM $3)",
-	 3,
-	 {TEXTOID, TEXTOID, TEXTOID}};
+static InnPlan finish =
+	{"UPDATE inngest.syncs SET status = CASE WHEN $3 IS NULL THEN 'ok' ELSE 'failed' END,"
+	 " finished_at = $5, app_id = $2, error_code = $3, error = $4"
+	 " WHERE id = $1 AND status = 'pending'",
+	 5,
+	 {UUIDOID, UUIDOID, TEXTOID, TEXTOID, TIMESTAMPTZOID}};
 
-/* The names, in the order in which everybody else locks them, too. */
-#define FIND_APPS \
-	"SELECT name FROM inngest.apps WHERE env_id = " DEFAULT_ENVIRONMENT " AND archived_at IS NULL"
-
-static InnPlan find_by_name = {FIND_APPS " AND name = $1", 1, {TEXTOID}};
-static InnPlan find_by_url = {FIND_APPS " AND url = $1 ORDER BY name", 1, {TEXTOID}};
-
-static InnPlan archive =
-	{"UPDATE inngest.apps SET archived_at = now(), updated_at = now(), checksum = NULL"
-	 " WHERE env_id = " DEFAULT_ENVIRONMENT " AND name = $1 AND archived_at IS NULL"
-	 " RETURNING id",
-	 1,
-	 {TEXTOID}};
-
-static int archive_found(InnPlan *find, const char *key);
-static bool archive_app(const char *name);
-static InnArg text_array(const char *const *texts, int ntexts);
-
-void
-inn_syncs_lock(const char *app, const char *const *slugs, int nslugs)
+pg_uuid_t
+inn_syncs_put(const char *url)
 {
-	INN_RUN(&lock_all, inn_arg_cstring(app), text_array(slugs, nslugs));
-}
+	TimestampTz now = inn_now();
 
-const char **
-inn_syncs_owners(const char *app, const char *const *slugs, int nslugs)
-{
-	const char **names = palloc(Max(nslugs, 1) * sizeof(char *));
-	InnArg args[] = {inn_arg_cstring(app), text_array(slugs, nslugs)};
-	uint64 nrows = inn_plan_run(&owners, lengthof(args), args);
+	inn_plan_run(&count_pending, 0, NULL);
+	if (inn_row_int(0, 1) >= INN_MAX_PENDING_SYNCS)
+		ereport(ERROR,
+				errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				errmsg("too many apps wait to be asked for their functions"),
+				errdetail("There are %d.", INN_MAX_PENDING_SYNCS),
+				errhint("Ask again later; inngest.syncs shows them."));
+	INN_RUN(&clear, inn_arg_time(now));
 
-	Assert(nrows == (uint64) nslugs);
-	for (uint64 i = 0; i < nrows; i++)
-		names[i] = inn_row_text(i, 1);
-	return names;
-}
-
-bool
-inn_syncs_is_same(const char *app, const bytea *checksum)
-{
-	return INN_RUN(&is_same, inn_arg_cstring(app), inn_arg_pointer(checksum)) > 0;
-}
-
-void
-inn_syncs_put(const InnAppInfo *info, const bytea *checksum, InnSyncIds *ids)
-{
-	pg_uuid_t fresh;
-
-	inn_uuid_v5(NULL, info->name, &fresh);
-	INN_RUN(&put, inn_arg_uuid(&fresh), inn_arg_cstring(info->name), inn_arg_cstring(info->url),
-			inn_arg_cstring(info->sdk), inn_arg_cstring(info->framework),
-			inn_arg_cstring(info->platform), inn_arg_cstring(info->app_version),
-			inn_arg_pointer(checksum));
-	ids->sync_id = inn_row_uuid(0, 1);
-	ids->app_id = inn_row_uuid(0, 2);
-}
-
-void
-inn_syncs_put_error(const char *app, const char *code, const char *message)
-{
-	INN_RUN(&put_error, inn_arg_cstring(app), inn_arg_cstring(code), inn_arg_cstring(message));
+	inn_tide_note(INN_TIDE_SYNCS, 0);
+	inn_wake_at_commit(INN_ROLE_EXECUTOR);
+	INN_RUN(&put, inn_arg_cstring(url), inn_arg_time(now));
+	return inn_row_uuid(0, 1);
 }
 
 int
-inn_syncs_archive_app(const char *name)
+inn_syncs_pending(int max, InnSyncRequest *requests)
 {
-	return archive_found(&find_by_name, name);
+	int nrows = (int) INN_RUN(&pending, inn_arg(Int32GetDatum(max)));
+
+	for (int i = 0; i < nrows; i++)
+		requests[i] = (InnSyncRequest){inn_row_uuid(i, 1), inn_row_text(i, 2)};
+	return nrows;
 }
 
-int
-inn_syncs_archive_url(const char *url)
+void
+inn_syncs_finish(const pg_uuid_t *id, const pg_uuid_t *app_id, const char *error_code,
+				 const char *error)
 {
-	return archive_found(&find_by_url, url);
-}
-
-static int
-archive_found(InnPlan *find, const char *key)
-{
-	uint64 nfound = INN_RUN(find, inn_arg_cstring(key));
-	char **names = palloc(Max(nfound, 1) * sizeof(char *));
-	int count = 0;
-
-	for (uint64 i = 0; i < nfound; i++)
-		names[i] = inn_row_text(i, 1);
-	for (uint64 i = 0; i < nfound; i++)
-		count += archive_app(names[i]) ? 1 : 0;
-	return count;
-}
-
-/* False if somebody else has been faster. */
-static bool
-archive_app(const char *name)
-{
-	pg_uuid_t id;
-
-	inn_syncs_lock(name, NULL, 0);
-	if (INN_RUN(&archive, inn_arg_cstring(name)) == 0)
-		return false;
-	id = inn_row_uuid(0, 1);
-	inn_functions_archive_others(&id, NULL, 0);
-	return true;
-}
-
-static InnArg
-text_array(const char *const *texts, int ntexts)
-{
-	Datum *values = palloc(Max(ntexts, 1) * sizeof(Datum));
-
-	for (int i = 0; i < ntexts; i++)
-		values[i] = CStringGetTextDatum(texts[i]);
-	return inn_arg_array(values, NULL, ntexts, TEXTOID);
+	INN_RUN(&finish, inn_arg_uuid(id), inn_arg_uuid(app_id), inn_arg_cstring(error_code),
+			inn_arg_cstring(error), inn_arg_time(inn_now()));
 }

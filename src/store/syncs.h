@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * syncs.h
- *	  Apps as their SDKs register them: inngest.apps.
+ *	  Requests to ask apps for their functions: inngest.syncs.
  *
  * IDENTIFICATION
  *	  src/store/syncs.h
@@ -13,44 +13,23 @@
 
 #include "store/sql.h"
 
-/* What an SDK says of its app; all but the name and the URL may be NULL. */
-typedef struct InnAppInfo
+/* Requests that wait. */
+#define INN_MAX_PENDING_SYNCS 1000
+
+typedef struct InnSyncRequest
 {
-	const char *name;
+	pg_uuid_t id;
 	const char *url; /* normalised */
-	const char *sdk;
-	const char *framework;
-	const char *platform;
-	const char *app_version;
-} InnAppInfo;
+} InnSyncRequest;
 
-/* Names of this registration and of its app. */
-typedef struct InnSyncIds
-{
-	pg_uuid_t sync_id;
-	pg_uuid_t app_id;
-} InnSyncIds;
+/* Put down a request, and wake the executor when it commits; ERROR if too many wait already. */
+extern pg_uuid_t inn_syncs_put(const char *url);
 
-/*
- * Let nobody else register this app or these functions until the transaction ends.  All at once and in an order
- * of their own, so that two registrations do not wait for each other.
- */
-extern void inn_syncs_lock(const char *app, const char *const *slugs, int nslugs);
+/* Those that wait, the oldest first, up to max; URLs are palloc'ed. */
+extern int inn_syncs_pending(int max, InnSyncRequest *requests);
 
-/* Of each slug, the name of the app that it belongs to, if that is another one and the function is not archived; or NULL. */
-extern const char **inn_syncs_owners(const char *app, const char *const *slugs, int nslugs);
-
-/* Is the app registered with this checksum already, and well? */
-extern bool inn_syncs_is_same(const char *app, const bytea *checksum);
-
-/* A registration was accepted: write down what was said, and that the app is well. */
-extern void inn_syncs_put(const InnAppInfo *info, const bytea *checksum, InnSyncIds *ids);
-
-/* Something went wrong with an app; nothing if there is none of that name. */
-extern void inn_syncs_put_error(const char *app, const char *code, const char *message);
-
-/* Put away apps with all their functions, by name or by URL.  Returns how many. */
-extern int inn_syncs_archive_app(const char *name);
-extern int inn_syncs_archive_url(const char *url);
+/* What became of one: it is well if error_code is NULL.  app_id may be NULL, if it is not known. */
+extern void inn_syncs_finish(const pg_uuid_t *id, const pg_uuid_t *app_id, const char *error_code,
+							 const char *error);
 
 #endif /* INN_SYNCS_H */

@@ -137,4 +137,20 @@ SELECT api_fn_remove('{"query": [["url", "http://localhost:3000/api/inngest"]]}'
 SELECT api_fn_remove('{"query": [["url", "localhost"]]}', NULL);
 SELECT api_fn_remove('{"query": []}', NULL);
 SELECT archive_app('nobody');
+
+-- requests to ask an app, and what an app answers instead of registering by itself
+SELECT sync_app('http://127.0.0.1:3000/api/inngest?deployId=1') IS NOT NULL;
+SELECT url, status, finished_at, error_code FROM syncs;
+SELECT sync_app('ws://h');
+SELECT sync_app('h');
+UPDATE syncs SET status = 'failed', finished_at = now() - interval '2 days', error_code = 'unreachable', error = 'x';
+INSERT INTO syncs (id, url, requested_at) SELECT gen_random_uuid(), 'http://h', now() FROM generate_series(1, 999);
+SELECT sync_app('http://i') IS NOT NULL;
+SELECT status, count(*) FROM syncs GROUP BY status;
+SELECT sync_app('http://i');
+SELECT in_band_registration('{"app_id": "in", "env": null, "framework": "express", "functions": [], "inspection": {}, "platform": null, "sdk_author": "inngest", "sdk_language": "js", "sdk_version": "4.24.0",
+	"url": "http://h", "appVersion": "1"}');
+SELECT in_band_registration('{"app_id": "in", "sdk_language": "py", "sdk_version": "v0.5.0"}')->>'sdk';
+SELECT pg_temp.register(in_band_registration('{"app_id": "in", "functions": [], "sdk_language": "go", "sdk_version": "v0.16.0", "url": "http://h", "framework": null}'));
+SELECT pg_temp.register(in_band_registration('{}'));
 ROLLBACK;

@@ -209,6 +209,23 @@ call(404, 'DELETE', '/api/v1/runs/{id}', id => $ULID);
 is_deeply(call(200, 'POST', '/api/v1/runs/lease', body => { functions => ['taken'], run_ids => [ $runs[0] ] })->{data}, [],
 	'a run that has ended cannot be taken');
 
+# a run with steps of all kinds, which a pull run has not
+$inn->sql(<<"END");
+INSERT INTO inngest.steps (run_id, id, op, name, memo, size, attempt, started_at, ended_at) VALUES
+	('$runs[0]', 's1', 'run', 'first', '{"data": {"a": null}}', 20, 1, '2026-01-01 00:00:01Z', '2026-01-01 00:00:02.5Z'),
+	('$runs[0]', 's2', 'run', 'second', '{"error": {"message": "no"}}', 20, 0, '2026-01-01 00:00:03Z', '2026-01-01 00:00:04Z'),
+	('$runs[0]', 's3', 'wait', 'third', '{"name": "x"}', 20, 0, '2026-01-01 00:00:05Z', '2026-01-01 00:00:06Z'),
+	('$runs[0]', 's4', 'sleep', 'fourth', 'null', 4, 0, '2026-01-01 00:00:07Z', '2026-01-01 00:00:08Z');
+INSERT INTO inngest.jobs (app_id, run_at, kind, run_id, function_id, step_id, step_name, queued_at) VALUES
+	(gen_random_uuid(), '2126-01-01', 'sleep', '$runs[0]', gen_random_uuid(), 's5', 'fifth', '2026-01-01 00:00:09Z');
+INSERT INTO inngest.pauses (run_id, step_id, kind, app_id, function_id, name, event_name, since_xact, created_at, expires_at) VALUES
+	('$runs[0]', 's6', 'event', gen_random_uuid(), gen_random_uuid(), 'sixth', 'y', '1', '2026-01-01 00:00:10Z', '2126-01-01');
+INSERT INTO inngest.attempts (run_id, job_id, attempt, status, started_at, ended_at, retry_at, step_id, step_name, error) VALUES
+	('$runs[0]', 7, 0, 'FAILED', '2026-01-01 00:00:01Z', '2026-01-01 00:00:01.25Z', '2026-01-01 00:00:01.5Z', 's1', 'first', '{"message": "once"}');
+END
+is_deeply([ map { "$_->{name} $_->{op} $_->{status}" } @{ call(200, 'GET', '/api/v1/runs/{id}', id => $runs[0])->{data}{steps} } ],
+	[ 'first run COMPLETED', 'second run FAILED', 'third wait COMPLETED', 'fourth sleep COMPLETED', 'fifth sleep SLEEPING', 'sixth wait WAITING' ], 'steps are shown');
+
 # a run whose event is gone
 $inn->sql("SET search_path TO inngest; DELETE FROM events WHERE id = (SELECT event_id FROM function_runs WHERE id = '$runs[4]')");
 call(200, 'GET', '/api/v1/runs/{id}', id => $runs[4]);

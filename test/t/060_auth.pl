@@ -79,6 +79,11 @@ switch_to('cloud');
 	{
 		my ($method, $path) = split / /, $route;
 		next if $path =~ m{^/e/};
+		if ($path =~ m{^/dev})
+		{
+			is($inn->http($method, $path)->{status}, 404, "$route is not there");
+			next;
+		}
 		my $answer = $inn->http($method, $path =~ s/\{\w+\}/x/gr, $method eq 'POST' ? '{}' : undef);
 
 		if ($open{$route})

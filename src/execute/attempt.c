@@ -1,0 +1,253 @@
+/*-------------------------------------------------------------------------
+ *
+ * attempt.c
+ *	  What a call says, and what its answer comes to.
+ *
+ * Everything that calls say is read for all calls of a turn together: the runs with their events, and the steps that have ended.  Memos
+ * are canonical JSON already; large ones are read only for a call that really carries them.
+ *
+ * IDENTIFICATION
+ *	  src/execute/attempt.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "base/jcs.h"
+#include "execute/attempt.h"
+#include "execute/targets.h"
+#include "run/fault.h"
+#include "run/opcode.h"
+
+static void prepare(InnPrepared *prepared, TimestampTz now);
+static void judge(InnPrepared *prepared, TimestampTz now);
+static bool is_late(const InnPrepared *prepared, TimestampTz now);
+static void refuse(InnPrepared *prepared, const char *name, const char *message);
+static bool put_event(InnPrepared *prepared);
+static void put_state(InnPrepared *prepared, const InnStep *steps, int nsteps);
+static void read_large_memos(InnPrepared *prepared, InnMemo *memos, const InnStep *steps,
+							 int nsteps);
+
+void
+inn_attempts_prepare(InnFlight *const *flights, int nflights, TimestampTz now,
+					 InnPrepared *prepared)
+{
+	InnUlid *run_ids = palloc(Max(nflights, 1) * sizeof(InnUlid));
+	InnRunToCall *runs = palloc(Max(nflights, 1) * sizeof(InnRunToCall));
+	InnStep *steps;
+	int nsteps;
+	int next = 0;
+
+	for (int i = 0; i < nflights; i++)
+		run_ids[i] = flights[i]->job.run_id;
+	inn_runs_read_to_call(run_ids, nflights, runs);
+	steps = inn_steps_read(run_ids, nflights, &nsteps);
+
+	for (int i = 0; i < nflights; i++)
+	{
+		int first = next;
+
+		/* Steps come in the order of the runs; a run that is called twice comes twice. */
+		while (next < nsteps && memcmp(&steps[next].run_id, &run_ids[i], sizeof(InnUlid)) == 0 &&
+			   (next == first || strcmp(steps[next].id, steps[first].id) != 0))
+			next++;
+		prepared[i] = (InnPrepared){.flight = flights[i], .run = runs[i]};
+		prepare(&prepared[i], now);
+		if (prepared[i].readiness == INN_CALL_READY)
+			put_state(&prepared[i], &steps[first], next - first);
+	}
+}
+
+static void
+prepare(InnPrepared *prepared, TimestampTz now)
+{
+	const InnJob *job = &prepared->flight->job;
+	InnRequestSubject *subject = &prepared->subject;
+	const InnFunction *function = inn_targets_find(&job->function_id);
+
+	prepared->function = function;
+	judge(prepared, now);
+	if (prepared->readiness != INN_CALL_READY || !put_event(prepared))
+		return;
+
+	prepared->is_first = prepared->run.started_at == INN_NEVER;
+	*subject = (InnRequestSubject){
+		.url = function->url,
+		.step_id = function->step_id != NULL ? function->step_id : "step",
+		.target = job->step_id,
+		.function_id = job->function_id,
+		.run_id = job->run_id,
+		.job_id = job->id,
+		.generation = job->generation,
+		.attempt = job->attempt,
+		.max_attempts = function->max_attempts,
+		.request_version = prepared->run.request_version,
+		.is_planning = job->is_planning || prepared->run.is_planning,
+		.always_inline = function->is_go,
+		.events = subject->events,
+		.nevents = subject->nevents,
+		.input_id = job->input != NULL ? job->step_id : NULL,
+		.input = job->input,
+	};
+}
+
+static void
+judge(InnPrepared *prepared, TimestampTz now)
+{
+	const InnFunction *function = prepared->function;
+
+	prepared->readiness = INN_CALL_READY;
+	if (!prepared->run.is_alive || function == NULL || function->is_paused)
+		prepared->readiness = INN_CALL_GONE;
+	else if (function->url == NULL)
+		refuse(prepared, "Error", "the function is not one of an app any more, so it cannot be called");
+	else if (!prepared->run.has_event)
+		refuse(prepared, "Error",
+			   "the event that has started the run is not kept any more (inngest.event_retention)");
+	else if (is_late(prepared, now))
+		prepared->readiness = INN_CALL_LATE;
+}
+
+/* Timers do the same (schedule/due.c), but a call that begins now must not be made. */
+static bool
+is_late(const InnPrepared *prepared, TimestampTz now)
+{
+	const InnFunction *function = prepared->function;
+
+	if (prepared->run.started_at != INN_NEVER)
+		return function->finish_timeout_usec > 0 &&
+			   now > prepared->run.started_at + function->finish_timeout_usec;
+	return function->start_timeout_usec > 0 &&
+		   now > inn_from_unix_ms(inn_ulid_unix_ms(&prepared->flight->job.run_id)) +
+					 function->start_timeout_usec;
+}
+
+static void
+refuse(InnPrepared *prepared, const char *name, const char *message)
+{
+	prepared->readiness = INN_CALL_FAULTY;
+	prepared->fault = inn_fault_make(name, message);
+}
+
+static bool
+put_event(InnPrepared *prepared)
+{
+	const char **events = palloc(sizeof(char *));
+	StringInfoData text;
+	InnJcsFault fault;
+
+	initStringInfo(&text);
+	fault = inn_jcs_append(&text, inn_event_to_jsonb(&prepared->run.event));
+	if (fault != INN_JCS_GOOD)
+	{
+		refuse(prepared, "Error",
+			   psprintf("the event that has started the run cannot be sent: %s",
+						inn_jcs_sentence(fault)));
+		return false;
+	}
+	events[0] = text.data;
+	prepared->subject.events = events;
+	prepared->subject.nevents = 1;
+	prepared->bytes = 2 * text.len;
+	return true;
+}
+
+/* The steps that have ended, and where in them the one is that has caused this call. */
+static void
+put_state(InnPrepared *prepared, const InnStep *steps, int nsteps)
+{
+	InnFlight *flight = prepared->flight;
+	InnMemo *memos = palloc(Max(nsteps, 1) * sizeof(InnMemo));
+
+	flight->state_size = (InnStateSize){.nsteps = nsteps};
+	for (int i = 0; i < nsteps; i++)
+	{
+		memos[i] = (InnMemo){steps[i].id, steps[i].memo, steps[i].size};
+		flight->state_size.bytes += steps[i].size;
+		if (flight->job.after_id != NULL && strcmp(flight->job.after_id, steps[i].id) == 0)
+			prepared->subject.current = i + 1;
+	}
+	if (nsteps >= INN_STEPS_MAX)
+	{
+		refuse(prepared, INN_FAULT_OVERFLOW_STEPS,
+			   psprintf("The function run exceeded the step limit of %d steps.", INN_STEPS_MAX));
+		return;
+	}
+	if (flight->state_size.bytes <= INN_REQUEST_MAX_BYTES || prepared->function->is_go)
+	{
+		read_large_memos(prepared, memos, steps, nsteps);
+		prepared->bytes += flight->state_size.bytes;
+	}
+	prepared->subject.stack = memos;
+	prepared->subject.nstack = nsteps;
+}
+
+static void
+read_large_memos(InnPrepared *prepared, InnMemo *memos, const InnStep *steps, int nsteps)
+{
+	for (int i = 0; i < nsteps; i++)
+	{
+		if (memos[i].json == NULL)
+			memos[i].json = inn_steps_memo(&prepared->flight->job.run_id, steps[i].id);
+		if (memos[i].json == NULL)
+			elog(ERROR, "step \"%s\" of a run is gone", steps[i].id);
+	}
+}
+
+bool
+inn_attempt_start(InnPrepared *prepared, const char *signing_key)
+{
+	InnFlight *flight = prepared->flight;
+	InnRequestText text;
+
+	prepared->subject.request_id = flight->request_id;
+	prepared->subject.signing_key = signing_key;
+	prepared->subject.now_s = inn_unix_ms(flight->started_at) / 1000;
+	inn_request_build(&prepared->subject, &text);
+	flight->event_id = prepared->run.event_id;
+	flight->request_version = prepared->run.request_version;
+	flight->request_bytes = text.body.len;
+	return inn_client_start(&(InnClientRequest){
+			   .method = "POST",
+			   .url = text.url,
+			   .headers = (const char *const *) text.headers,
+			   .nheaders = text.nheaders,
+			   .body = text.body.data,
+			   .body_size = text.body.len,
+			   .cookie = flight,
+		   }) != NULL;
+}
+
+void
+inn_attempt_outcome(const InnFlight *flight, TimestampTz now, InnOutcomeOfCall *outcome)
+{
+	static const InnNoAnswer troubles[] = {
+		[INN_CLIENT_NONE] = INN_ANSWERED,
+		[INN_CLIENT_INVALID] = INN_NEVER_REACHABLE,
+		[INN_CLIENT_REFUSED] = INN_NEVER_REACHABLE,
+		[INN_CLIENT_RESOLVE] = INN_UNREACHABLE,
+		[INN_CLIENT_CONNECT] = INN_UNREACHABLE,
+		[INN_CLIENT_TIMEOUT] = INN_UNREACHABLE,
+		[INN_CLIENT_CUT_OFF] = INN_UNREACHABLE,
+		[INN_CLIENT_TOO_LARGE] = INN_ANSWER_TOO_LARGE,
+		[INN_CLIENT_REDIRECTS] = INN_UNREACHABLE,
+		[INN_CLIENT_BUSY] = INN_UNREACHABLE,
+		[INN_CLIENT_GARBLED] = INN_UNREACHABLE,
+	};
+	const InnClientReply *reply = flight->reply;
+
+	inn_answer_read(
+		&(InnAnswer){
+			.trouble = troubles[reply->error],
+			.sentence = reply->sentence,
+			.status = reply->status,
+			.sdk = inn_client_header(reply, "x-inngest-sdk"),
+			.no_retry = inn_client_header(reply, "x-inngest-no-retry"),
+			.retry_after = inn_client_header(reply, "retry-after"),
+			.request_version = inn_client_header(reply, "x-inngest-req-version"),
+			.content_type = inn_client_header(reply, "content-type"),
+			.body = reply->body,
+			.size = reply->size,
+		},
+		flight->job.step_id != NULL, now, outcome);
+}

@@ -48,7 +48,8 @@ sub header_of
 	{
 		$reply = $client->call(method => $method, url => $peer->url('/echo'));
 		is($reply->{json}{method}, $method, "$method without a body");
-		is(header_of($reply, 'Content-Length'), $method =~ /^P/ ? 0 : 0, 'and its length') if $method =~ /^P/;
+		my @length = map { $_->[1] } grep { $_->[0] eq 'Content-Length' } @{ $reply->{json}{headers} };
+		is("@length", $method =~ /^P/ ? '0' : '', 'and its length');
 	}
 	$reply = $client->call(method => 'PUT', url => $peer->url('/echo'), body => 'put');
 	is("$reply->{json}{method} $reply->{json}{body}", 'PUT put', 'PUT with a body');

@@ -74,7 +74,8 @@ static const InnField attempts_field = {"attempts", INN_FIELD_INTEGER};
 static const InnField step_id_field = {"id", INN_FIELD_TEXT, .max = NAME_MAX_CHARS};
 static const InnField step_name_field = {"name", INN_FIELD_TEXT};
 static const char *const step_types[] = {"http", "ws", NULL};
-static const InnField step_type_field = {"type", INN_FIELD_CHOICE, true, .choices = step_types};
+/* the SDK for Go leaves it out */
+static const InnField step_type_field = {"type", INN_FIELD_CHOICE, .choices = step_types};
 static const InnField step_url_field = {"url", INN_FIELD_TEXT, true};
 
 static const InnField event_field = {"event", INN_FIELD_TEXT, false, 1, NAME_MAX_CHARS};

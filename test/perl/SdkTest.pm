@@ -389,6 +389,48 @@ sub play_brief
 	return;
 }
 
+# Cron: the app at the path has been synced, its function fires with every minute.
+sub check_cron
+{
+	my ($self, $slug) = @_;
+	my $event = wait_for(
+		sub {
+			my $id = $self->{inn}->sql("SELECT r.event_id FROM inngest.runs r WHERE function_id = '$slug' AND status = 'COMPLETED' LIMIT 1");
+			return $id && $json->decode($self->{inn}->sql("SELECT to_jsonb(e) FROM inngest.events e WHERE id = '$id'"));
+		},
+		"$slug has run", 90);
+
+	is($event->{name}, 'inngest/scheduled.timer', "$self->{mode}: cron, the event");
+	is_deeply([ sort keys %{ $event->{data} } ], [qw(cron fireAt scheduledAt)], "$self->{mode}: cron, its data");
+	return;
+}
+
+# Flow control is refused clearly, not accepted and then not done.
+sub check_refused
+{
+	my ($self, @paths) = @_;
+
+	for my $path (@paths)
+	{
+		my $answer = $self->put($path);
+
+		isnt($answer->{status}, 200, "$self->{mode}: $path is refused");
+		like($answer->{content}, qr/not supported/, "$self->{mode}: $path, why");
+	}
+	return;
+}
+
+# A durable endpoint: a request to the app that is a run; what the caller gets in the end.
+sub check_endpoint
+{
+	my ($self, $path, $content) = @_;
+	my $answer = HTTP::Tiny->new(timeout => 60)->get($self->app_url($path));
+
+	is($answer->{content}, $content, "$self->{mode}: $path answers");
+	is($answer->{status}, 200, "$self->{mode}: $path, status") or diag($answer->{content});
+	return;
+}
+
 # Nothing went wrong that no feature would show: signatures, connections, the server's log.
 sub check_sanity
 {

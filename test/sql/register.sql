@@ -113,6 +113,8 @@ SELECT position, event_name, expression, timeout, expires_at FROM function_cance
 SELECT runtime, step_id, has_cancels, start_timeout FROM register_function('{"id": "called", "runtime": "HTTP", "steps": {"one": {"runtime": {"type": "http", "url": "http://h"}}}}');
 SELECT count(*) FROM function_cancels;
 SELECT FROM register_function('{"id": "called", "cancel": [{"event": "b"}]}');
+-- as the SDK for Go says it
+SELECT runtime, step_id FROM register_function('{"id": "go", "Singleton": null, "steps": {"step": {"id": "step", "name": "go", "runtime": {"url": "http://h/?fnId=go&step=step"}, "retries": null}}}');
 SELECT runtime, url, step_id, has_cancels, (SELECT count(*) FROM function_cancels) FROM functions WHERE slug = 'called';
 SELECT delete_function('called');
 SELECT count(*) FROM function_cancels;

@@ -208,6 +208,13 @@ note_reply(InnClientReply *reply)
 		case INN_COOKIE_FLIGHT:
 			flight = reply->cookie;
 			flight->reply = reply;
+			if (reply->error == INN_CLIENT_BUSY)
+			{
+				/* It was not made, and is no attempt: once more, when there is room. */
+				land(flight);
+				reread_at = inn_now() + FAILURE_RETRY_USEC;
+				return;
+			}
 			break;
 		case INN_COOKIE_GATEWAY:
 			flight = inn_gateway_note_reply(reply);

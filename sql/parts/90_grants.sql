@@ -28,7 +28,9 @@ $$;
 
 GRANT EXECUTE ON FUNCTION
 	inngest.send_event(text, jsonb, text, timestamptz, jsonb),
-	inngest.send_events(jsonb)
+	inngest.send_events(jsonb),
+	inngest.invoke_function(text, jsonb, text, timestamptz, jsonb),
+	inngest.send_signal(text, jsonb)
 TO inngest_sender;
 
 GRANT EXECUTE ON FUNCTION
@@ -38,7 +40,7 @@ TO inngest_sender, inngest_reader;
 
 GRANT SELECT ON
 	inngest.environments, inngest.apps, inngest.syncs, inngest.functions, inngest.triggers, inngest.function_cancels, inngest.trigger_keys, inngest.trigger_faults, inngest.schedules, inngest.events, inngest.function_runs, inngest.attempts, inngest.steps,
-	inngest.jobs, inngest.pauses, inngest.deliveries, inngest.cancellations,
+	inngest.jobs, inngest.pauses, inngest.pause_matches, inngest.deliveries, inngest.cancellations,
 	inngest.idempotency_keys, inngest.queue, inngest.leases, inngest.redis_outbox,
 	inngest.runs, inngest.run_steps, inngest.queue_depth, inngest.partitions, inngest.trigger_errors, inngest.apps_status
 TO inngest_reader;

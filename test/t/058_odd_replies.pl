@@ -123,7 +123,7 @@ sub called
 for my $case (@cases)
 {
 	my ($name, undef, $calls, $status, $output) = @$case;
-	my $id = $inn->sql("SELECT id FROM inngest.function_runs WHERE event_id = '$event{$name}'");
+	my $id = $inn->sql("SELECT id FROM inngest.function_runs WHERE event_id::text = '$event{$name}'");
 	my $run = $inn->http('GET', "/api/v1/runs/$id")->{json}{data};
 
 	subtest $name => sub {

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * scheduler.c
- *	  Admissions that could not be decided by the sender, cron triggers, expired leases, failed expressions,
- *	  partitions.
+ *	  Admissions that could not be decided by the sender, cron triggers, expired leases, bulk cancellations,
+ *	  failed expressions, partitions.
  *
  * Each has a transaction of its own, so that one that fails does not keep the others; and each says when
  * it wants to be asked again.
@@ -14,16 +14,23 @@
  */
 #include "postgres.h"
 
+#include "fmgr.h"
+
 #include "base/timer.h"
+#include "base/wake.h"
 #include "ingest/settle.h"
 #include "match/faults.h"
 #include "match/timetable.h"
 #include "run/lifecycle.h"
 #include "schedule/admit.h"
 #include "scheduler.h"
+#include "store/cancellations.h"
 #include "store/maintenance.h"
 
+PG_FUNCTION_INFO_V1(inngest_wake_scheduler);
+
 static TimestampTz expire_leases(void);
+static TimestampTz carry_on_cancellations(void);
 static TimestampTz note_faults(void);
 static TimestampTz maintain(bool reloaded);
 
@@ -42,6 +49,8 @@ inn_scheduler_tick(bool reloaded)
 
 	next = inn_sooner(next, expire_leases());
 
+	next = inn_sooner(next, carry_on_cancellations());
+
 	next = inn_sooner(next, note_faults());
 	return inn_sooner(next, maintain(reloaded));
 }
@@ -58,6 +67,31 @@ expire_leases(void)
 	inn_settle(&changes);
 	inn_work_commit();
 	return next;
+}
+
+/* One piece of one; the rest when we are called again, which is at once. */
+static TimestampTz
+carry_on_cancellations(void)
+{
+	TimestampTz next;
+
+	inn_work_begin("looking for bulk cancellations");
+	next = inn_cancellations_due();
+	if (next <= inn_now())
+	{
+		inn_cancellations_carry_on();
+		next = inn_cancellations_due();
+	}
+	inn_work_commit();
+	return next;
+}
+
+/* wake_scheduler(): for what is written in SQL */
+Datum
+inngest_wake_scheduler(PG_FUNCTION_ARGS)
+{
+	inn_wake_at_commit(INN_ROLE_SCHEDULER);
+	PG_RETURN_VOID();
 }
 
 static TimestampTz

@@ -48,6 +48,7 @@ PG_FUNCTION_INFO_V1(inngest_delete_function);
 PG_FUNCTION_INFO_V1(inngest_pause_function);
 PG_FUNCTION_INFO_V1(inngest_resume_function);
 PG_FUNCTION_INFO_V1(inngest_cancel_run);
+PG_FUNCTION_INFO_V1(inngest_try_cancel_run);
 PG_FUNCTION_INFO_V1(inngest_rerun);
 PG_FUNCTION_INFO_V1(inngest_lease_runs);
 PG_FUNCTION_INFO_V1(inngest_extend_lease);
@@ -180,6 +181,15 @@ change_function(FunctionCallInfo fcinfo, bool (*change)(const char *slug))
 				errmsg("function \"%s\" does not exist", slug));
 	inn_sql_end();
 	PG_RETURN_VOID();
+}
+
+/* try_cancel_run(run ulid) returns boolean: null if somebody else is changing the run */
+Datum
+inngest_try_cancel_run(PG_FUNCTION_ARGS)
+{
+	if (!inn_run_claim(PG_GETARG_INN_ULID_P(0)))
+		PG_RETURN_NULL();
+	return inngest_cancel_run(fcinfo);
 }
 
 /* cancel_run(run ulid) returns boolean */

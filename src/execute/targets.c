@@ -105,8 +105,7 @@ make_cache(void)
 	watched = get_relname_relid("functions", get_namespace_oid("inngest", false));
 	context = AllocSetContextCreate(parent, "inngest targets", ALLOCSET_DEFAULT_SIZES);
 	ctl.hcxt = context;
-	targets =
-		hash_create("inngest targets", 128, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	targets = hash_create("inngest targets", 128, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
 static char *

@@ -31,7 +31,7 @@ SELECT inngest.fail_run(run_id, lease_id, '{"message": "retried"}') FROM inngest
 SELECT FROM inngest.lease_runs(ARRAY['work'], 5, '1h');
 SELECT inngest.cancel_run(id) FROM (SELECT id FROM inngest.runs WHERE status = 'QUEUED' LIMIT 5) x;
 SELECT FROM inngest.send_event('d/work', ts => now() + interval '1 day');
-SELECT inngest.create_event_key('sender'), inngest.create_signing_key(), inngest.create_signing_key();
+SELECT inngest.cancel_runs('gone', condition => 'event.data.x == 1'), inngest.create_event_key('sender'), inngest.create_signing_key(), inngest.create_signing_key();
 SELECT FROM inngest.send_event('d/gone');
 SELECT inngest.delete_function('gone');
 SELECT inngest.pause_function('rest');
@@ -49,7 +49,7 @@ sub contents
 	my ($inn) = @_;
 	my %tables = (
 		environments => 'id, name', apps => '*', functions => '*', triggers => '*', function_cancels => '*', events => '*', function_runs => '*', attempts => '*',
-		event_keys => '*', signing_keys => '*', idempotency_keys => '*', queue => '*', leases => '*',
+		cancellations => 'id, function_id, started_before, expression, cancelled', event_keys => '*', signing_keys => '*', idempotency_keys => '*', queue => '*', leases => '*',
 	);
 
 	return { map {

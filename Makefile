@@ -50,7 +50,7 @@ $(OBJS) $(OBJS:.o=.bc): $(HEADERS) Makefile inngest.control
 TEST_OBJS = $(patsubst %.c,%.o,$(sort $(wildcard test/c/*.c)))
 $(TEST_OBJS): $(HEADERS) Makefile
 test/c/inngest_test.so: $(filter-out src/inngest.o,$(OBJS)) $(TEST_OBJS)
-	$(CC) $(CFLAGS) $^ -o $@ $(LDFLAGS) $(LDFLAGS_SL) -shared $(SHLIB_LINK)
+	$(CC) $(CFLAGS) $^ -o $@ $(LDFLAGS) $(LDFLAGS_SL) -shared -Wl,-Bsymbolic $(SHLIB_LINK)
 
 # What a tool other than the compiler has to know, one argument a line.
 cppflags:

@@ -81,7 +81,6 @@ static bool settle(void);
 static int choose_answered(InnFlight **flights);
 static bool settle_batch(InnFlight **flights, int nflights);
 static void settle_together(InnFlight **flights, int nflights);
-static int keep_claimed(InnFlight **flights, int nflights);
 static void apply_outcome(InnChanges *changes, InnFlight *flight, InnOutcomeOfCall *outcome);
 static InnCallNews news_of(InnFlight *flight, const InnOutcomeOfCall *outcome);
 static void drop_attempts(InnFlight *flight);
@@ -255,8 +254,7 @@ choose_answered(InnFlight **flights)
 	int nflights = 0;
 
 	while (nflights < BATCH && !dlist_is_empty(&answered))
-		flights[nflights++] =
-			dlist_container(InnFlight, answered, dlist_pop_head_node(&answered));
+		flights[nflights++] = dlist_container(InnFlight, answered, dlist_pop_head_node(&answered));
 	return nflights;
 }
 
@@ -294,61 +292,51 @@ settle_batch(InnFlight **flights, int nflights)
 static void
 settle_together(InnFlight **flights, int nflights)
 {
+	InnFlight **ready = palloc(nflights * sizeof(InnFlight *));
+	InnFlight **busy = palloc(nflights * sizeof(InnFlight *));
 	InnOutcomeOfCall *outcomes = palloc(nflights * sizeof(InnOutcomeOfCall));
 	const InnJob **jobs = palloc(nflights * sizeof(InnJob *));
 	bool *removed = palloc(nflights * sizeof(bool));
 	MemoryContext batch_context = CurrentMemoryContext;
 	InnChanges changes;
 	int nready = 0;
-	int nclaimed;
+	int nbusy = 0;
 
 	inn_work_begin("settling what apps have answered");
 	MemoryContextSwitchTo(batch_context);
 	inn_changes_init(&changes);
-	nclaimed = keep_claimed(flights, nflights);
-	for (int i = 0; i < nclaimed; i++)
+	for (int i = 0; i < nflights; i++)
 	{
+		if (!inn_run_claim(&flights[i]->job.run_id))
+		{
+			busy[nbusy++] = flights[i];
+			continue;
+		}
 		inn_attempt_outcome(flights[i], changes.now, &outcomes[nready]);
 
 		/* It has more to ask before it is settled: its turn comes when that is answered. */
 		if (inn_gateways_open(flights[i], &outcomes[nready]))
 			continue;
 		jobs[nready] = &flights[i]->job;
-		flights[nready++] = flights[i];
+		ready[nready++] = flights[i];
 	}
 	inn_jobs_remove_ready(jobs, nready, removed);
 	for (int i = 0; i < nready; i++)
 	{
 		/* If it is gone, the run has ended, and what its app says of it counts for nothing. */
 		if (removed[i])
-			apply_outcome(&changes, flights[i], &outcomes[i]);
+			apply_outcome(&changes, ready[i], &outcomes[i]);
 	}
 	inn_settle(&changes);
 	inn_work_commit();
 
 	for (int i = 0; i < nready; i++)
-		land(flights[i]);
-}
-
-/* Those whose runs we may change, to the front; the others wait. */
-static int
-keep_claimed(InnFlight **flights, int nflights)
-{
-	int nclaimed = 0;
-
-	for (int i = 0; i < nflights; i++)
+		land(ready[i]);
+	for (int i = 0; i < nbusy; i++)
 	{
-		InnFlight *flight = flights[i];
-
-		if (inn_run_claim(&flight->job.run_id))
-		{
-			flights[nclaimed++] = flight;
-			continue;
-		}
-		dlist_push_tail(&answered, &flight->answered);
+		dlist_push_tail(&answered, &busy[i]->answered);
 		settle_at = inn_now() + BUSY_RETRY_USEC;
 	}
-	return nclaimed;
 }
 
 static void
@@ -425,7 +413,8 @@ fail_alone(InnFlight *flight, const ErrorData *error)
 		const InnJob *jobs[1] = {&flight->job};
 		InnOutcomeOfCall outcome = {
 			.kind = INN_OUTCOME_ERROR,
-			.error = inn_fault_make("Error", psprintf("the answer could not be stored: %s", error->message)),
+			.error = inn_fault_make("Error",
+									psprintf("the answer could not be stored: %s", error->message)),
 			.retry_at = INN_NEVER,
 			.request_version = -1,
 		};

@@ -420,7 +420,7 @@ jsonb_arg(FunctionCallInfo fcinfo, int n)
 
 	if (json != NULL && !inn_json_numbers_fit(json))
 		ereport(ERROR, errcode(ERRCODE_INN_JSON_INVALID),
-				errmsg("a number has more than %d digits before or after the point",
+				errmsg("a number is beyond the range of a double, or has more than %d digits behind the point",
 					   INN_JSON_MAX_DIGITS),
 				errhint("Send it as a string."));
 	return json;

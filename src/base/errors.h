@@ -29,6 +29,10 @@
 	X(LEASE_LOST, '0', '2', '1', 409, "lease_lost") \
 	X(RUN_ENDED, '0', '2', '2', 409, "run_already_ended") \
 	X(RUN_CANCELLED, '0', '2', '3', 409, "run_already_cancelled") \
+	X(DISPATCH_STALE, '0', '2', '4', 409, "stale_dispatch") \
+	X(CHECKPOINT_INVALID, '0', '2', '5', 400, "invalid_checkpoint") \
+	X(STATE_TOO_LARGE, '0', '2', '6', 413, "state_too_large") \
+	X(STATE_GONE, '0', '2', '7', 410, "state_gone") \
 	X(PARAMETER_INVALID, '0', '3', '0', 400, "invalid_parameter") \
 	X(JSON_INVALID, '0', '3', '1', 400, "invalid_json")
 

@@ -41,6 +41,9 @@
  */
 #define MAX_GROWTH 6
 
+/* a one in each of eight bytes */
+#define EACH_BYTE UINT64CONST(0x0101010101010101)
+
 typedef struct Member
 {
 	const char *key; /* UTF-8 */
@@ -61,6 +64,8 @@ static int compare_members(const void *a, const void *b);
 static InnJcsFault to_utf8(const char **text, int *len);
 static InnJcsFault append_number(StringInfo buf, Numeric number);
 static void append_escaped(StringInfo buf, const char *text, int len);
+static int plain_run(const char *text, int len);
+static inline bool has_less(uint64 word, uint64 n);
 static void append_escape(StringInfo buf, unsigned char c);
 
 InnJcsFault
@@ -376,22 +381,51 @@ append_number(StringInfo buf, Numeric number)
 static void
 append_escaped(StringInfo buf, const char *text, int len)
 {
-	int done = 0;
-
 	enlargeStringInfo(buf, len + 2);
 	appendStringInfoCharMacro(buf, '"');
-	for (int i = 0; i < len; i++)
+	while (len > 0)
+	{
+		int run = plain_run(text, len);
+
+		appendBinaryStringInfo(buf, text, run);
+		if (run < len)
+			append_escape(buf, (unsigned char) text[run++]);
+		text += run;
+		len -= run;
+	}
+	appendStringInfoChar(buf, '"');
+}
+
+/* How many bytes there are before the first that needs an escape; eight are looked at together. */
+static int
+plain_run(const char *text, int len)
+{
+	int i = 0;
+
+	for (; i + (int) sizeof(uint64) <= len; i += sizeof(uint64))
+	{
+		uint64 word;
+
+		memcpy(&word, text + i, sizeof(word));
+		if (has_less(word, ' ') || has_less(word ^ EACH_BYTE * '"', 1) ||
+			has_less(word ^ EACH_BYTE * '\\', 1))
+			break;
+	}
+	for (; i < len; i++)
 	{
 		unsigned char c = (unsigned char) text[i];
 
-		if (likely(c >= ' ' && c != '"' && c != '\\'))
-			continue;
-		appendBinaryStringInfo(buf, text + done, i - done);
-		append_escape(buf, c);
-		done = i + 1;
+		if (c < ' ' || c == '"' || c == '\\')
+			break;
 	}
-	appendBinaryStringInfo(buf, text + done, len - done);
-	appendStringInfoChar(buf, '"');
+	return i;
+}
+
+/* Is one of the bytes less than n, which is at most 128? */
+static inline bool
+has_less(uint64 word, uint64 n)
+{
+	return ((word - EACH_BYTE * n) & ~word & EACH_BYTE * 0x80) != 0;
 }
 
 static void

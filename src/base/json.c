@@ -18,6 +18,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
@@ -33,6 +35,7 @@ static Datum call_input(PGFunction input, const char *text, size_t len);
 static bool is_fault_of_text(int sqlerrcode);
 static char *describe_fault(const ErrorData *fault);
 static void document_value(Jsonb *json, JsonbValue *value);
+static bool number_fits(Numeric number);
 static bool equal_ci(const JsonbValue *key, const char *name, int len);
 
 bool
@@ -76,7 +79,7 @@ inn_json_read(const char *text, size_t len, Jsonb **out, char **error)
 	if (!inn_json_numbers_fit(DatumGetJsonbP(result)))
 	{
 		*error = psprintf(
-			"A number has more than %d digits before or after the point; send it as a string.",
+			"A number is beyond the range of a double, or has more than %d digits behind the point; send it as a string.",
 			INN_JSON_MAX_DIGITS);
 		return INN_JSON_UNSTORABLE;
 	}
@@ -188,35 +191,43 @@ inn_json_find(JsonbContainer *object, const char *key, JsonbValue *out)
 bool
 inn_json_numbers_fit(Jsonb *json)
 {
-	static Datum limit = (Datum) 0; /* 1e400 */
 	JsonbIterator *it = JsonbIteratorInit(&json->root);
 	JsonbIteratorToken token;
 	JsonbValue value;
 
 	while ((token = JsonbIteratorNext(&it, &value, false)) != WJB_DONE)
 	{
-		Datum number;
-		int64 ignored;
-
-		if ((token != WJB_ELEM && token != WJB_VALUE) || value.type != jbvNumeric)
-			continue;
-		if (inn_number_to_int(value.val.numeric, &ignored))
-			continue;
-		if (limit == (Datum) 0)
-		{
-			MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
-
-			limit = DirectFunctionCall3(numeric_in,
-										CStringGetDatum("1e" CppAsString2(INN_JSON_MAX_DIGITS)),
-										ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
-			MemoryContextSwitchTo(caller);
-		}
-		number = DirectFunctionCall1(numeric_abs, NumericGetDatum(value.val.numeric));
-		if (DatumGetBool(DirectFunctionCall2(numeric_ge, number, limit)) ||
-			DatumGetInt32(DirectFunctionCall1(numeric_scale, number)) > INN_JSON_MAX_DIGITS)
+		if ((token == WJB_ELEM || token == WJB_VALUE) && value.type == jbvNumeric &&
+			!number_fits(value.val.numeric))
 			return false;
 	}
 	return true;
+}
+
+/* Conversion to a double goes by way of the digits, so there must not be too many of them before it. */
+static bool
+number_fits(Numeric number)
+{
+	static Datum limit = (Datum) 0; /* beyond all doubles */
+	int64 ignored;
+
+	if (inn_number_to_int(number, &ignored))
+		return true;
+	if (limit == (Datum) 0)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
+
+		limit = DirectFunctionCall3(numeric_in, CStringGetDatum("1e309"),
+									ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+		MemoryContextSwitchTo(caller);
+	}
+	return DatumGetBool(
+			   DirectFunctionCall2(numeric_lt,
+								   DirectFunctionCall1(numeric_abs, NumericGetDatum(number)),
+								   limit)) &&
+		   DatumGetInt32(DirectFunctionCall1(numeric_scale, NumericGetDatum(number))) <=
+			   INN_JSON_MAX_DIGITS &&
+		   !isinf(inn_number_to_double(number));
 }
 
 bool

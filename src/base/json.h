@@ -65,9 +65,10 @@ extern bool inn_json_is_integer(const JsonbValue *value, int64 *out);
 extern char *inn_json_string(const JsonbValue *value);
 
 /*
- * Are all numbers of a document short enough to be written out?  jsonb keeps 1e100000 in a few bytes, and
- * writes it as 100 001 digits.  Limit: INN_JSON_MAX_DIGITS before and after the point, which is more than
- * a double can be.  inn_json_parse() refuses what exceeds it.
+ * Can all numbers of a document be told to others?  jsonb keeps 1e100000 in a few bytes, and writes it as 100 001
+ * digits; and what is beyond the range of a double has no canonical JSON (base/jcs.h).  Limits: that range, and
+ * INN_JSON_MAX_DIGITS behind the point, which is more than a double can have that is not 0.  inn_json_read()
+ * refuses what exceeds them.
  */
 #define INN_JSON_MAX_DIGITS 400
 extern bool inn_json_numbers_fit(Jsonb *json);

@@ -100,7 +100,8 @@ judge(InnPrepared *prepared, TimestampTz now)
 	if (!prepared->run.is_alive || function == NULL || function->is_paused)
 		prepared->readiness = INN_CALL_GONE;
 	else if (function->url == NULL)
-		refuse(prepared, "Error", "the function is not one of an app any more, so it cannot be called");
+		refuse(prepared, "Error",
+			   "the function is not one of an app any more, so it cannot be called");
 	else if (!prepared->run.has_event)
 		refuse(prepared, "Error",
 			   "the event that has started the run is not kept any more (inngest.event_retention)");
@@ -222,16 +223,11 @@ void
 inn_attempt_outcome(const InnFlight *flight, TimestampTz now, InnOutcomeOfCall *outcome)
 {
 	static const InnNoAnswer troubles[] = {
-		[INN_CLIENT_NONE] = INN_ANSWERED,
-		[INN_CLIENT_INVALID] = INN_NEVER_REACHABLE,
-		[INN_CLIENT_REFUSED] = INN_NEVER_REACHABLE,
-		[INN_CLIENT_RESOLVE] = INN_UNREACHABLE,
-		[INN_CLIENT_CONNECT] = INN_UNREACHABLE,
-		[INN_CLIENT_TIMEOUT] = INN_UNREACHABLE,
-		[INN_CLIENT_CUT_OFF] = INN_UNREACHABLE,
-		[INN_CLIENT_TOO_LARGE] = INN_ANSWER_TOO_LARGE,
-		[INN_CLIENT_REDIRECTS] = INN_UNREACHABLE,
-		[INN_CLIENT_BUSY] = INN_UNREACHABLE,
+		[INN_CLIENT_NONE] = INN_ANSWERED,			[INN_CLIENT_INVALID] = INN_NEVER_REACHABLE,
+		[INN_CLIENT_REFUSED] = INN_NEVER_REACHABLE, [INN_CLIENT_RESOLVE] = INN_UNREACHABLE,
+		[INN_CLIENT_CONNECT] = INN_UNREACHABLE,		[INN_CLIENT_TIMEOUT] = INN_UNREACHABLE,
+		[INN_CLIENT_CUT_OFF] = INN_UNREACHABLE,		[INN_CLIENT_TOO_LARGE] = INN_ANSWER_TOO_LARGE,
+		[INN_CLIENT_REDIRECTS] = INN_UNREACHABLE,	[INN_CLIENT_BUSY] = INN_UNREACHABLE,
 		[INN_CLIENT_GARBLED] = INN_UNREACHABLE,
 	};
 	const InnClientReply *reply = flight->reply;

@@ -27,8 +27,8 @@ typedef struct InnDispatch
 	InnUlid run_id;
 	InnUlid request_id;
 	TimestampTz started_at;
-	int owner;			  /* pid */
-	bool attempts_reset;  /* a checkpoint came: the attempts of the job count from 0 again */
+	int owner;			 /* pid */
+	bool attempts_reset; /* a checkpoint came: the attempts of the job count from 0 again */
 } InnDispatch;
 
 extern Size inn_dispatch_shmem_size(void);

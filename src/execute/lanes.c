@@ -239,8 +239,7 @@ inn_lanes_take(int max_calls, int max_calls_per_app)
 		InnLane *lane = lanes[(next_lane + i) % nlanes];
 		InnFlight *flight;
 
-		if (pairingheap_is_empty(lane->waiting) ||
-			!may_call(lane, max_calls, max_calls_per_app))
+		if (pairingheap_is_empty(lane->waiting) || !may_call(lane, max_calls, max_calls_per_app))
 			continue;
 		next_lane = (next_lane + i + 1) % nlanes;
 		flight = pairingheap_container(InnFlight, waiting, pairingheap_remove_first(lane->waiting));

@@ -53,11 +53,12 @@ typedef struct InnFlight
 	InnJob job;			  /* its texts are in the same chunk of memory */
 	InnFlightState state;
 	InnLane *lane;
-	pairingheap_node waiting;  /* in lane->waiting */
-	dlist_node answered;	   /* of those that have still to be settled */
-	InnClientReply *reply;	   /* ANSWERED, GATEWAYS */
-	struct InnGateway *gateways;
-	int gateways_open;
+	pairingheap_node waiting;	 /* in lane->waiting */
+	dlist_node answered;		 /* of those that have still to be settled */
+	InnClientReply *reply;		 /* ANSWERED, GATEWAYS */
+	struct InnGateway *gateways; /* as many as there are ops; NULL: none */
+	int ngateways;
+	int gateways_open; /* that have not been answered */
 	TimestampTz started_at;
 	InnUlid request_id;
 	InnUlid event_id;
@@ -69,8 +70,8 @@ typedef struct InnFlight
 struct InnLane
 {
 	pg_uuid_t app_id;
-	int64 after;	   /* jobs up to this position have been read */
-	bool has_more;	   /* there may be jobs beyond it */
+	int64 after;		  /* jobs up to this position have been read */
+	bool has_more;		  /* there may be jobs beyond it */
 	pairingheap *waiting; /* InnFlight, the oldest run on top */
 	int nwaiting;
 	int ncalls;
@@ -92,8 +93,7 @@ extern void inn_lanes_rewind(int64 position);
 extern InnJobLane *inn_lanes_to_read(int *count);
 
 /* These were read for those lanes. */
-extern void inn_lanes_were_read(const InnJobLane *lanes, int nlanes, const InnJob *jobs,
-								int njobs);
+extern void inn_lanes_were_read(const InnJobLane *lanes, int nlanes, const InnJob *jobs, int njobs);
 
 /* Keep a job that was read in its lane, unless it is known. */
 extern void inn_lanes_add(const InnJob *job);

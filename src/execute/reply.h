@@ -15,6 +15,7 @@
 #define INN_REPLY_H_EXECUTE
 
 #include "base/timer.h"
+#include "execute/client.h"
 #include "run/op.h"
 
 /* Bounds of Retry-After. */
@@ -26,7 +27,7 @@ typedef enum InnNoAnswer
 {
 	INN_ANSWERED,
 	INN_UNREACHABLE,	 /* nobody answered; somebody may, later */
-	INN_NEVER_REACHABLE, /* the URL is none, or not allowed */
+	INN_NEVER_REACHABLE, /* the URL is none */
 	INN_ANSWER_TOO_LARGE
 } InnNoAnswer;
 
@@ -47,6 +48,9 @@ typedef struct InnAnswer
 	const char *body;
 	size_t size;
 } InnAnswer;
+
+/* What the client brought; it points into the reply, and is good as long. */
+extern void inn_answer_of_reply(const InnClientReply *reply, InnAnswer *answer);
 
 typedef enum InnOutcomeKind
 {

@@ -30,7 +30,7 @@ static MemoryContext parent;
 static MemoryContext context; /* of the cache; NULL: empty */
 static HTAB *targets;
 static bool have_changed;
-static Oid watched; /* inngest.functions */
+static Oid watched; /* inngest.functions; InvalidOid: not looked up yet, so everything is watched */
 
 static void note_invalidation(Datum arg, Oid relation);
 static void make_cache(void);
@@ -48,15 +48,18 @@ inn_targets_init(void)
 static void
 note_invalidation(Datum arg, Oid relation)
 {
-	if (relation == watched || relation == InvalidOid)
+	if (relation == watched || relation == InvalidOid || watched == InvalidOid)
 		have_changed = true;
 }
 
 bool
 inn_targets_have_changed(void)
 {
-	bool result = have_changed;
+	bool result;
 
+	/* Who sleeps does not hear of changes; it is safe outside of a transaction, and nearly free when there are none. */
+	AcceptInvalidationMessages();
+	result = have_changed;
 	if (result && context != NULL)
 	{
 		MemoryContextDelete(context);
@@ -102,8 +105,7 @@ make_cache(void)
 	watched = get_relname_relid("functions", get_namespace_oid("inngest", false));
 	context = AllocSetContextCreate(parent, "inngest targets", ALLOCSET_DEFAULT_SIZES);
 	ctl.hcxt = context;
-	targets =
-		hash_create("inngest targets", 128, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	targets = hash_create("inngest targets", 128, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
 static char *

@@ -50,7 +50,6 @@ static int take(const InnFunction *function, const InnUlid *run_ids, int nrun_id
 static void start(const InnItem *items, int nitems, TimestampTz now, int64 usec, InnLease *leases);
 static InnLease end_lease(const InnUlid *run_id, const InnUlid *lease_id, TimestampTz now);
 static void report_lost(const InnUlid *run_id) pg_attribute_noreturn();
-static void claim_patiently(const InnUlid *run_id);
 static InnAttempt attempt_of(const InnLease *lease, const char *status, TimestampTz now);
 static TimestampTz retry_or_end(InnChanges *changes, const InnLease *lease, const char *status,
 								Jsonb *error, bool retry);
@@ -283,7 +282,7 @@ inn_run_cancel(InnChanges *changes, const InnUlid *run_id)
 	bool is_alive;
 	InnLease lease;
 
-	claim_patiently(run_id);
+	inn_run_claim_patiently(run_id);
 	inn_queue_remove(run_id);
 	if (inn_leases_revoke(run_id, &lease))
 	{
@@ -307,8 +306,8 @@ inn_run_cancel(InnChanges *changes, const InnUlid *run_id)
 }
 
 /* Others hold a claim for moments, unless it is another session that cancels and does not commit. */
-static void
-claim_patiently(const InnUlid *run_id)
+void
+inn_run_claim_patiently(const InnUlid *run_id)
 {
 	TimestampTz until = inn_now() + CLAIM_PATIENCE_USEC;
 

@@ -81,6 +81,12 @@ extern bool inn_run_cancel(InnChanges *changes, const InnUlid *run_id);
  */
 extern TimestampTz inn_run_expire(InnChanges *changes);
 
+/*
+ * Claim a run (run/changes.h) and wait a moment if somebody else is changing it; ERRCODE_LOCK_NOT_AVAILABLE if that takes long.
+ * For commands; workers that serve everybody come back later instead.
+ */
+extern void inn_run_claim_patiently(const InnUlid *run_id);
+
 /* When the attempt after a failed one may start; failed_attempt counts from 0. */
 extern TimestampTz inn_retry_time(int failed_attempt, TimestampTz now);
 

@@ -225,8 +225,7 @@ apply_step_error(Applying *applying, int n)
 	const InnCallNews *news = applying->news;
 	const InnOp *op = &applying->ops[n];
 
-	if (op->is_final || news->no_retry ||
-		news->job->attempt + 1 >= news->function->max_attempts)
+	if (op->is_final || news->no_retry || news->job->attempt + 1 >= news->function->max_attempts)
 	{
 		apply_result(applying, n);
 		return;

@@ -37,7 +37,7 @@ typedef struct InnCallNews
 	int request_version;  /* of the run; -1: this is the first answer */
 	int reply_version;	  /* that this answer names; -1: none */
 	TimestampTz retry_at; /* that this answer asks for; INN_NEVER: by the table */
-	bool no_retry;		   /* it says that another attempt would be in vain */
+	bool no_retry;		  /* it says that another attempt would be in vain */
 	InnStateSize state;	  /* of the run, when the call was made */
 	TimestampTz started_at;
 } InnCallNews;

@@ -279,13 +279,16 @@ static void
 print_stats(void)
 {
 	TimestampTz deadline = inn_client_deadline();
+	TimestampTz now = inn_now();
 
 	printf(
 		"{\"room\":%d,\"descriptors\":%d,\"threads\":%d,\"resident_kb\":%ld,\"lookups\":%d,"
 		"\"looking\":%d,\"max_looking\":%d,\"unmasked\":%d,\"cpu_us\":%.0f,\"deadline_ms\":%ld}\n",
 		inn_client_room(), count_entries("/proc/self/fd") - 1, count_entries("/proc/self/task"),
 		resident_kb(), nlookups, nlooking, max_looking, nunmasked, cpu_us(),
-		deadline == INN_NEVER ? -1 : (long) Max((deadline - inn_now()) / 1000, 0));
+		deadline == INN_NEVER ? -1
+		: deadline <= now	  ? 0
+							  : (long) (deadline - now) / 1000);
 }
 
 /* ---- commands ---- */
@@ -393,10 +396,19 @@ start_call(const Command *command)
 }
 
 static void
+forget_bench(void)
+{
+	free(unconstify(char *, bench.request.url));
+	free(unconstify(char *, bench.request.method));
+	free(unconstify(char *, bench.request.body));
+}
+
+static void
 start_bench(const Command *command)
 {
 	static const char *headers[MAX_FIELDS];
 
+	forget_bench();
 	bench = (Bench){
 		.left = (int) number_of(command, "n"),
 		.n = (int) number_of(command, "n"),
@@ -573,5 +585,6 @@ main(int argc, char **argv)
 		serve_replies();
 	}
 	inn_client_close();
+	forget_bench();
 	return 0;
 }

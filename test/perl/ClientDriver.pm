@@ -29,19 +29,18 @@ sub program
 {
 	return $program if defined $program;
 	my $tree = $ENV{INN_TREE} // '.';
-	my $lib = `pg_config --pkglibdir`;
-	my $lib2 = `pg_config --libdir`;
-	my $flags = join ' ', split /\n/, `make -s -C $tree cppflags`;
-	my @sources = map { "$tree/src/$_.c" } qw(execute/client execute/transfer execute/incoming execute/outgoing
-	  execute/lookups execute/address base/descriptors);
+	my @directories = map { chomp(my $path = `@{[ $ENV{INN_PG_CONFIG} // 'pg_config' ]} --$_`); $path }
+	  qw(includedir-server includedir pkglibdir libdir);
+	my @sources = map { "$tree/$_.c" } qw(test/client/driver src/execute/client src/execute/transfer src/execute/incoming
+	  src/execute/outgoing src/execute/lookups src/execute/address src/base/descriptors);
 
-	chomp($lib, $lib2);
-	$flags =~ s/-I(?=src)/-I$tree\//g;
-	$program = ($ENV{TESTDIR} // '/tmp') . '/client_driver';
-	my $command = join ' ', $ENV{CC} // 'cc', '-std=gnu11 -g -O1 -DUSE_ASSERT_CHECKING', $ENV{COPT} // '', $flags, "-I$tree/src",
-	  "$tree/test/client/driver.c", @sources, '-o', $program, '-lcurl', "-L$lib", "-L$lib2", '-lpgport', '-lpthread', '-ldl';
-	local $ENV{LD_PRELOAD};
+	# Not the sanitizer that the tests may have been started under.
+	local %ENV = %ENV;
 	delete $ENV{LD_PRELOAD};
+	$program = ($ENV{TESTDIR} // '/tmp') . '/client_driver';
+	my $command = join ' ', $ENV{CC} // 'cc', '-std=gnu11 -g -O1 -D_GNU_SOURCE -DUSE_ASSERT_CHECKING', $ENV{COPT} // '', "-I$tree/src",
+	  (map { "-I$_" } @directories[ 0, 1 ]), @sources, '-o', $program, '-lcurl', (map { "-L$_" } @directories[ 2, 3 ]),
+	  '-lpgport -lpthread -ldl';
 	system($command) == 0 or die "could not compile the driver: $command";
 	return $program;
 }
@@ -49,7 +48,7 @@ sub program
 sub new
 {
 	my ($class, %option) = @_;
-	my $pid = open2(my $out, my $in, @{ $option{wrapper} // [] }, program(), $option{calls} // 1000);
+	my $pid = open2(my $out, my $in, split(' ', $ENV{INN_TEST_WRAPPER} // ''), program(), $option{calls} // 1000);
 
 	$in->autoflush(1);
 	return bless { pid => $pid, in => $in, out => $out, buffer => '', replies => {}, answers => [], next_id => 1 }, $class;

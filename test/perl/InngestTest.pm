@@ -202,12 +202,12 @@ sub quoted
 	return "'$text'";
 }
 
-# Create the functions of the test module (test/c) in the schema inngest_test.
+# Create the functions of the test module (test/c) in the schema inngest_test, of another database if one is named.
 sub load_module
 {
-	my ($self) = @_;
+	my ($self, $database) = @_;
 
-	$self->sql(PostgreSQL::Test::Utils::slurp_file("$ENV{INN_TREE}/test/c/module.sql"));
+	$self->{node}->safe_psql($database // 'postgres', PostgreSQL::Test::Utils::slurp_file("$ENV{INN_TREE}/test/c/module.sql"));
 	return;
 }
 

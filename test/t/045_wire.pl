@@ -274,7 +274,9 @@ for my $case (
 	[ '"\ud83d"', qr/surrogate/, 'half a surrogate pair' ],
 	[ '"\ud83dx"', qr/surrogate/, 'half a surrogate pair and more' ],
 	[ '[' x 100000 . ']' x 100000, qr/Stack depth limit exceeded/, 'deep nesting' ],
-	[ '1e500', qr/more than 400 digits/, 'a long number' ],
+	[ '1e500', qr/beyond the range of a double/, 'a number that is no double' ],
+	[ '1.7976931348623159e308', qr/beyond the range of a double/, 'nor this one' ],
+	[ '1e-401', qr/more than 400 digits behind the point/, 'a long number' ],
 	[ "\xff", qr/not valid UTF-8/, 'bytes that are no text' ],
 	[ "a\0b", qr/not valid UTF-8/, 'a zero byte' ])
 {
@@ -460,5 +462,51 @@ for my $case (
 	is($inn->sql("SELECT inngest_test.bearer_matches('$case->[0]', '$key')"), $case->[1] ? 't' : 'f', "'$case->[0]' " . ($case->[1] ? 'is let in' : 'is not'));
 }
 is($inn->sql("SELECT inngest_test.bearer_matches('Bearer ', '')"), 'f', 'an empty key lets nobody in');
+
+# ---- databases that are not UTF-8 ----
+
+# What is said is UTF-8, and what they cannot express is refused.
+for my $encoding (qw(LATIN1 SQL_ASCII))
+{
+	$inn->sql("CREATE DATABASE $encoding ENCODING '$encoding' LOCALE 'C' TEMPLATE template0");
+	$inn->load_module(lc $encoding);
+	$inn->node->safe_psql(lc $encoding, q(CREATE FUNCTION inngest_test.canonical_json(jsonb) RETURNS text LANGUAGE c AS 'inngest', 'inngest_canonical_json')
+		  . q(; CREATE FUNCTION inngest_test.bytes(text) RETURNS bytea LANGUAGE sql AS $$ SELECT convert_to($1, getdatabaseencoding()) $$));
+}
+
+sub in_database
+{
+	my ($database, $query) = @_;
+	my ($out, $err) = ('', '');
+
+	$inn->node->psql($database, $query, stdout => \$out, stderr => \$err, extra_params => [ '-v', 'VERBOSITY=verbose' ],
+		connstr => $inn->node->connstr($database) . ($database eq 'latin1' ? q( client_encoding='UTF8') : ''));
+	return $err =~ /ERROR:\s+(.*)\n(?:DETAIL:\s+(.*))?/ ? join(' ', grep { defined } $1, $2) : $out;
+}
+
+sub utf8 { return Encode::encode_utf8(shift) }
+
+is(in_database('latin1', utf8(qq(SELECT inngest_test.canonical_json('{"\x{e9}": "\x{e4}\\n", "z": 1}')))), utf8(qq({"z":1,"\x{e9}":"\x{e4}\\n"})), 'LATIN1: canonical JSON');
+my $subject = $json->encode({ %subject, events => [ { name => "\x{e9}" } ], stack => [ { id => 'a', memo => { data => "\x{e4}" } } ], target => "\x{e9}" });
+is(
+	in_database('latin1', "SELECT encode(inngest_test.bytes(substring(inngest_test.build_request('$subject')->>'body' from '\"events\":.*')), 'hex')"),
+	unpack('H*', utf8(qq("events":[{"name":"\x{e9}"}],"steps":{"a":{"data":"\x{e4}"}},"use_api":false,"version":-1}))),
+	'LATIN1: the body of a call is UTF-8');
+is(in_database('latin1', qq(SELECT inngest_test.read_answer('{"status": 200, "sdk": "js:v4"}', '\\x22c3a922') ->> 'result')), utf8("\x{e9}"), 'LATIN1: a result is converted');
+is(in_database('latin1', qq(SELECT inngest_test.read_answer('{"status": 200, "sdk": "js:v4"}', '\\xc3a9') ->> 'result')), utf8("\x{e9}"), 'LATIN1: so is a text');
+is(in_database('latin1', qq(SELECT inngest_test.read_answer('{"status": 200, "sdk": "js:v4"}', '\\x227b5c22615c223a5c22c3a95c227d22') -> 'result' ->> 'a')), utf8("\x{e9}"),
+	'LATIN1: and an object that is a text');
+is(in_database('latin1', utf8(qq(SELECT inngest_test.read_answer('{"status": 500, "sdk": "js:v4"}', convert_to('{"error":"{\\"message\\":\\"\x{e9}\\"}"}', 'UTF8')) #>> '{error,message}'))),
+	utf8("\x{e9}"), 'LATIN1: and an error');
+like(in_database('latin1', qq(SELECT inngest_test.read_answer('{"status": 200, "sdk": "js:v4"}', '\\x22e282ac22') #>> '{error,message}')),
+	qr/^The result of the function cannot be stored: .*has no equivalent in encoding "LATIN1"/, 'LATIN1: what it cannot express is an error of the attempt');
+like(in_database('latin1', qq(SELECT inngest_test.read_answer('{"status": 502}', '\\xe282ac') #>> '{error,message}')), qr/The response has 3 bytes/, 'LATIN1: and not quoted');
+
+is(in_database('sql_ascii', utf8(qq(SELECT inngest_test.canonical_json('{"\x{e9}": "\x{20ac}"}')))), utf8(qq({"\x{e9}":"\x{20ac}"})), 'SQL_ASCII: what is UTF-8 may be said');
+for my $value (q(to_jsonb(E'\\\\xff'::text)), q(jsonb_build_object(E'\\\\xe9', 1)), q(jsonb_build_array(E'a\\\\x80')))
+{
+	(my $query = "SELECT inngest_test.canonical_json($value)") =~ s/\\\\/\\/g;
+	is(in_database('sql_ascii', $query), '22021: value has no canonical JSON A text is not valid UTF-8, which JSON is written in.', "SQL_ASCII: $value may not");
+}
 
 done_testing();

@@ -57,7 +57,7 @@ sub new
 sub conf
 {
 	my ($mode) = @_;
-	return "inngest.retry_interval = '100ms'\ninngest.mode = '$mode'\ninngest.allow_private_addresses = on\n";
+	return "inngest.retry_interval = '100ms'\ninngest.mode = '$mode'\ninngest.allow_private_requests = on\n";
 }
 
 # The command that runs the app; the test is skipped if there is none.

@@ -1,8 +1,8 @@
 /*
  * Fuzz target: canonical JSON.
  *
- * The input is taken as JSON, as a recipe for it, and its first bytes as a double.  What is written must read as
- * JSON, whose canonical form it is already; and numbers must read back as the same doubles.
+ * The input is taken as JSON, as a recipe for it, and its first bytes as a double.  What can be read can be written, and
+ * must then read as JSON whose canonical form it is already; and numbers must read back as the same doubles.
  */
 #include "postgres.h"
 
@@ -95,7 +95,6 @@ check_answers(void)
 		 "{\"a\":[1e+21,1e-7,null,\"\\u000f\"],\"b\":1}"},
 		{"{\"\\ufb33\": 1, \"\\ud83d\\ude00\": 2}", "{\"\xF0\x9F\x98\x80\":2,\"\xEF\xAC\xB3\":1}"},
 		{"1e23", "1e+23"},
-		{"1e309", NULL},
 	};
 
 	for (int i = 0; i < lengthof(pairs); i++)
@@ -107,8 +106,7 @@ check_answers(void)
 		initStringInfo(&out);
 		if (!inn_json_parse(pairs[i][0], strlen(pairs[i][0]), &json, &error))
 			elog(PANIC, "%s: %s", pairs[i][0], error);
-		if ((inn_jcs_append(&out, json) == INN_JCS_GOOD) != (pairs[i][1] != NULL) ||
-			(pairs[i][1] != NULL && strcmp(out.data, pairs[i][1]) != 0))
+		if (inn_jcs_append(&out, json) != INN_JCS_GOOD || strcmp(out.data, pairs[i][1]) != 0)
 			elog(PANIC, "%s is %s", pairs[i][0], out.data);
 	}
 }
@@ -148,10 +146,7 @@ check_text(const char *text, size_t len)
 	initStringInfo(&again);
 	appendStringInfoChar(&canonical, '>');
 	if (inn_jcs_append(&canonical, json) != INN_JCS_GOOD)
-	{
-		Assert(canonical.len == 1 && canonical.data[1] == '\0');
-		return;
-	}
+		elog(PANIC, "what was read has no canonical text: %s", text);
 
 	Assert(pg_encoding_verifymbstr(PG_UTF8, canonical.data, canonical.len) == canonical.len);
 	for (int i = 0; i < canonical.len; i++)

@@ -38,6 +38,7 @@
 #include "execute/attempt.h"
 #include "execute/dispatch.h"
 #include "execute/gateway.h"
+#include "execute/ping.h"
 #include "execute/targets.h"
 #include "executor.h"
 #include "ingest/settle.h"
@@ -70,6 +71,7 @@ static dlist_head answered = DLIST_STATIC_INIT(answered); /* InnFlight, to be se
 static TimestampTz settle_at; /* what is answered can be settled; DT_NOBEGIN: now */
 static TimestampTz reread_at; /* jobs that somebody else held are to be read again */
 static TimestampTz take_at;	  /* after a failure, jobs are taken again */
+static TimestampTz ping_at;	  /* after a failure, apps are asked for their functions again */
 static size_t request_bytes;  /* of calls under way */
 static int nexecutors;		  /* how many share the runs */
 
@@ -77,6 +79,9 @@ static void release_claims(int code, Datum arg);
 static void open_client(void);
 static void collect_replies(void);
 static void note_reply(InnClientReply *reply);
+static bool ping(bool reloaded);
+static void work_on_pings(const InnClientReply *reply);
+static TimestampTz ping_due(bool reloaded);
 static bool settle(void);
 static int choose_answered(InnFlight **flights);
 static bool settle_batch(InnFlight **flights, int nflights);
@@ -105,7 +110,7 @@ inn_executor_init(int index)
 	my_index = index;
 	worker_context = CurrentMemoryContext;
 	nexecutors = inn_executors;
-	settle_at = take_at = DT_NOBEGIN;
+	settle_at = take_at = ping_at = DT_NOBEGIN;
 	reread_at = INN_NEVER;
 	before_shmem_exit(release_claims, (Datum) 0);
 	inn_targets_init();
@@ -152,6 +157,7 @@ inn_executor_tick(bool reloaded)
 		collect_replies();
 		any = settle();
 		any |= take();
+		any |= ping(reloaded && round == 0);
 		if (!any)
 			return deadline();
 	}
@@ -167,7 +173,7 @@ deadline(void)
 		next = inn_sooner(next, settle_at);
 	if (take_at > inn_now())
 		next = inn_sooner(next, take_at);
-	return next;
+	return inn_sooner(next, ping_due(false));
 }
 
 /*
@@ -179,6 +185,7 @@ inn_executor_recover(void)
 {
 	inn_wait_forget_socket();
 	inn_client_close();
+	inn_ping_forget();
 	inn_dispatch_end_all();
 	dlist_init(&answered);
 	request_bytes = 0;
@@ -208,17 +215,83 @@ note_reply(InnClientReply *reply)
 		case INN_COOKIE_FLIGHT:
 			flight = reply->cookie;
 			flight->reply = reply;
+			if (reply->error == INN_CLIENT_BUSY)
+			{
+				/* It was not made, and is no attempt: once more, when there is room. */
+				land(flight);
+				reread_at = inn_now() + FAILURE_RETRY_USEC;
+				return;
+			}
 			break;
 		case INN_COOKIE_GATEWAY:
 			flight = inn_gateway_note_reply(reply);
 			if (flight == NULL)
 				return;
 			break;
+		case INN_COOKIE_SYNC:
+			work_on_pings(reply);
+			inn_client_free(reply);
+			return;
 		default:
 			elog(ERROR, "a reply for nobody");
 	}
 	flight->state = INN_FLIGHT_ANSWERED;
 	dlist_push_tail(&answered, &flight->answered);
+}
+
+/* Ask apps for their functions.  True if anybody was asked. */
+static bool
+ping(bool reloaded)
+{
+	if (ping_due(reloaded) > inn_now())
+		return false;
+	work_on_pings(NULL);
+	return true;
+}
+
+/* Settle a reply, or begin what is due if there is none. */
+static void
+work_on_pings(const InnClientReply *reply)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	ErrorData *volatile error = NULL;
+
+	PG_TRY();
+	{
+		inn_work_begin("asking apps for their functions");
+		MemoryContextSwitchTo(caller);
+		if (reply != NULL)
+			inn_ping_settle(reply);
+		else
+			inn_ping_begin();
+		inn_work_commit();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		FlushErrorState();
+		inn_work_abort();
+		MemoryContextSwitchTo(caller);
+	}
+	PG_END_TRY();
+
+	if (error == NULL)
+		return;
+	report("could not ask an app for its functions", error);
+	ping_at = inn_now() + FAILURE_RETRY_USEC;
+}
+
+/* The first executor does it for all. */
+static TimestampTz
+ping_due(bool reloaded)
+{
+	TimestampTz due;
+
+	if (my_index != 0)
+		return INN_NEVER;
+	due = inn_ping_due(reloaded);
+	return due == INN_NEVER ? due : Max(due, ping_at);
 }
 
 /* True if anything was settled. */

@@ -1,11 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * scheduler.c
- *	  Admissions that could not be decided by the sender, cron triggers, expired leases, failed expressions,
- *	  partitions.
+ *	  Admissions that could not be decided by the sender, cron triggers, events for waiting runs, what has come due, expired leases, bulk cancellations,
+ *	  failed expressions, partitions.
  *
  * Each has a transaction of its own, so that one that fails does not keep the others; and each says when
  * it wants to be asked again.
+ *
+ * What changes runs is a duty: it collects what becomes of them, which is written, and the events that follow sent, in one
+ * transaction.  A duty takes a bounded piece at a time, and has a few turns in each tick.
  *
  * IDENTIFICATION
  *	  src/scheduler.c
@@ -14,18 +17,55 @@
  */
 #include "postgres.h"
 
+#include "fmgr.h"
+
 #include "base/timer.h"
+#include "base/wake.h"
 #include "ingest/settle.h"
 #include "match/faults.h"
+#include "match/resume.h"
 #include "match/timetable.h"
+#include "match/waiters.h"
 #include "run/lifecycle.h"
 #include "schedule/admit.h"
+#include "schedule/due.h"
 #include "scheduler.h"
+#include "store/cancellations.h"
 #include "store/maintenance.h"
 
+PG_FUNCTION_INFO_V1(inngest_wake_scheduler);
+
+/* Turns of a duty in one tick. */
+#define MAX_TURNS 10
+
+/* How long timeouts of pauses wait for events that have not been shown yet. */
+#define EVENTS_FIRST_USEC (INT64CONST(5) * USECS_PER_SEC)
+
+typedef struct Duty
+{
+	const char *activity;
+	TimestampTz (*due)(void); /* runs no query */
+	void (*collect)(InnChanges *changes);
+	void (*committed)(void);
+} Duty;
+
+static TimestampTz do_duty(const Duty *duty);
+static TimestampTz due_pauses(void);
 static TimestampTz expire_leases(void);
+static TimestampTz carry_on_cancellations(void);
 static TimestampTz note_faults(void);
 static TimestampTz maintain(bool reloaded);
+
+/* In this order: an event that has come goes before a timeout. */
+static const Duty duties[] = {
+	{"going on with runs that were busy", inn_waiters_due, inn_waiters_collect,
+	 inn_waiters_committed},
+	{"showing events to waiting runs", inn_resume_due, inn_resume_collect, inn_resume_committed},
+	{"acting on jobs that have come due", inn_due_jobs, inn_due_jobs_collect,
+	 inn_due_jobs_committed},
+	{"ending waits that have lasted too long", due_pauses, inn_due_pauses_collect,
+	 inn_due_pauses_committed},
+};
 
 TimestampTz
 inn_scheduler_tick(bool reloaded)
@@ -40,10 +80,50 @@ inn_scheduler_tick(bool reloaded)
 	next = inn_sooner(next, inn_timetable_run());
 	inn_work_commit();
 
+	for (int i = 0; i < (int) lengthof(duties); i++)
+		next = inn_sooner(next, do_duty(&duties[i]));
 	next = inn_sooner(next, expire_leases());
+
+	next = inn_sooner(next, carry_on_cancellations());
 
 	next = inn_sooner(next, note_faults());
 	return inn_sooner(next, maintain(reloaded));
+}
+
+/* Returns when it is to be done again. */
+static TimestampTz
+do_duty(const Duty *duty)
+{
+	TimestampTz due = duty->due();
+
+	for (int turn = 0; turn < MAX_TURNS && due <= inn_now(); turn++)
+	{
+		InnChanges changes;
+
+		inn_work_begin(duty->activity);
+		inn_changes_init(&changes);
+		duty->collect(&changes);
+		inn_settle(&changes);
+		inn_work_commit();
+		duty->committed();
+		due = duty->due();
+	}
+	return due == DT_NOBEGIN ? inn_now() : due;
+}
+
+/* Not before all events are shown that have come; but it does not wait for them for ever. */
+static TimestampTz
+due_pauses(void)
+{
+	static TimestampTz behind_since = INN_NEVER;
+	TimestampTz due = inn_due_pauses();
+	TimestampTz now = inn_now();
+
+	if (!inn_resume_is_behind())
+		behind_since = INN_NEVER;
+	else if (behind_since == INN_NEVER)
+		behind_since = now;
+	return behind_since == INN_NEVER ? due : Max(due, behind_since + EVENTS_FIRST_USEC);
 }
 
 static TimestampTz
@@ -58,6 +138,31 @@ expire_leases(void)
 	inn_settle(&changes);
 	inn_work_commit();
 	return next;
+}
+
+/* One piece of one; the rest when we are called again, which is at once. */
+static TimestampTz
+carry_on_cancellations(void)
+{
+	TimestampTz next;
+
+	inn_work_begin("looking for bulk cancellations");
+	next = inn_cancellations_due();
+	if (next <= inn_now())
+	{
+		inn_cancellations_carry_on();
+		next = inn_cancellations_due();
+	}
+	inn_work_commit();
+	return next;
+}
+
+/* wake_scheduler(): for what is written in SQL */
+Datum
+inngest_wake_scheduler(PG_FUNCTION_ARGS)
+{
+	inn_wake_at_commit(INN_ROLE_SCHEDULER);
+	PG_RETURN_VOID();
 }
 
 static TimestampTz

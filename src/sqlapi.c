@@ -34,6 +34,7 @@
 #include "ingest/accept.h"
 #include "ingest/register.h"
 #include "ingest/settle.h"
+#include "match/signal.h"
 #include "relay/relay.h"
 #include "run/lifecycle.h"
 #include "schedule/admit.h"
@@ -43,11 +44,14 @@
 
 PG_FUNCTION_INFO_V1(inngest_send_event);
 PG_FUNCTION_INFO_V1(inngest_send_events);
+PG_FUNCTION_INFO_V1(inngest_invoke_event);
+PG_FUNCTION_INFO_V1(inngest_send_signal);
 PG_FUNCTION_INFO_V1(inngest_register_function);
 PG_FUNCTION_INFO_V1(inngest_delete_function);
 PG_FUNCTION_INFO_V1(inngest_pause_function);
 PG_FUNCTION_INFO_V1(inngest_resume_function);
 PG_FUNCTION_INFO_V1(inngest_cancel_run);
+PG_FUNCTION_INFO_V1(inngest_try_cancel_run);
 PG_FUNCTION_INFO_V1(inngest_rerun);
 PG_FUNCTION_INFO_V1(inngest_lease_runs);
 PG_FUNCTION_INFO_V1(inngest_extend_lease);
@@ -134,6 +138,48 @@ inngest_send_events(PG_FUNCTION_ARGS)
 		construct_array(ids, submission.nevents, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
 }
 
+/* invoke_event(id text, event jsonb) returns the event's id */
+Datum
+inngest_invoke_event(PG_FUNCTION_ARGS)
+{
+	char *target = text_arg(fcinfo, 0);
+	InnUlid *result = palloc(sizeof(InnUlid));
+	InnSubmission submission;
+	InnFunction function;
+
+	inn_submission_from_invocation(target, jsonb_arg(fcinfo, 1), &submission);
+	if (submission.is_refused)
+		inn_refusal_throw(&submission.refusal);
+	*result = submission.events[0].id;
+	inn_sql_begin();
+	if (!inn_functions_by_name(target, &function) || function.is_archived)
+		ereport(ERROR,
+				errcode(ERRCODE_INN_FUNCTION_NOT_FOUND),
+				errmsg("function \"%s\" does not exist", target));
+	inn_accept((InnSubmission *[]){&submission}, 1);
+	inn_sql_end();
+	PG_RETURN_POINTER(result);
+}
+
+/* send_signal(signal text, data jsonb) returns the run that was waiting, or null */
+Datum
+inngest_send_signal(PG_FUNCTION_ARGS)
+{
+	InnUlid *result = palloc(sizeof(InnUlid));
+	InnChanges changes;
+	bool found;
+
+	require_args(fcinfo, 1);
+	inn_sql_begin();
+	inn_changes_init(&changes);
+	found = inn_signal_send(&changes, text_arg(fcinfo, 0), jsonb_arg(fcinfo, 1), result);
+	inn_settle(&changes);
+	inn_sql_end();
+	if (!found)
+		PG_RETURN_NULL();
+	PG_RETURN_POINTER(result);
+}
+
 /* register_function(config jsonb) returns the slug; the SQL wrapper reads the row */
 Datum
 inngest_register_function(PG_FUNCTION_ARGS)
@@ -180,6 +226,15 @@ change_function(FunctionCallInfo fcinfo, bool (*change)(const char *slug))
 				errmsg("function \"%s\" does not exist", slug));
 	inn_sql_end();
 	PG_RETURN_VOID();
+}
+
+/* try_cancel_run(run ulid) returns boolean: null if somebody else is changing the run */
+Datum
+inngest_try_cancel_run(PG_FUNCTION_ARGS)
+{
+	if (!inn_run_claim(PG_GETARG_INN_ULID_P(0)))
+		PG_RETURN_NULL();
+	return inngest_cancel_run(fcinfo);
 }
 
 /* cancel_run(run ulid) returns boolean */

@@ -79,14 +79,12 @@ CREATE TABLE inngest.pauses (
 	since_xact   xid8 NOT NULL,
 	created_at   timestamptz NOT NULL,
 	expires_at   timestamptz NOT NULL,
-	matched_id   inngest.ulid,
 	PRIMARY KEY (run_id, step_id)
 );
 CREATE INDEX pauses_keyed ON inngest.pauses (event_name, path, value_hash, run_id) WHERE path IS NOT NULL;
 CREATE INDEX pauses_unkeyed ON inngest.pauses (event_name, run_id) WHERE path IS NULL;
 CREATE UNIQUE INDEX pauses_signal ON inngest.pauses (signal) WHERE signal IS NOT NULL;
 CREATE INDEX pauses_expires_at ON inngest.pauses (expires_at);
-CREATE INDEX pauses_matched ON inngest.pauses (run_id) WHERE matched_id IS NOT NULL;
 COMMENT ON TABLE inngest.pauses IS 'steps that wait for an event, a signal or another run, and events that would cancel a run';
 COMMENT ON COLUMN inngest.pauses.step_id IS 'the step that waits; of kind cancel: the position in the config, from 1';
 COMMENT ON COLUMN inngest.pauses.kind IS 'event, invoke, signal or cancel';
@@ -94,7 +92,18 @@ COMMENT ON COLUMN inngest.pauses.expression IS 'over event (the one that has sta
 COMMENT ON COLUMN inngest.pauses.path IS 'where in the event a value must stand for the expression to be true; null: it has to be tried';
 COMMENT ON COLUMN inngest.pauses.value_hash IS 'what that value hashes to (src/cel/key.c)';
 COMMENT ON COLUMN inngest.pauses.since_xact IS 'events of transactions before this one were there before the pause, and are not for it';
-COMMENT ON COLUMN inngest.pauses.matched_id IS 'the event that has ended it, while its run is busy; null: none yet';
+
+/*
+ * Pauses that an event has ended while their run was busy: what follows is done when it is not.  Beside the pauses, and not in
+ * them, because whoever is busy with the run may hold their rows, for as long as his transaction is open.
+ */
+CREATE TABLE inngest.pause_matches (
+	run_id    inngest.ulid NOT NULL,
+	step_id   text COLLATE "C" NOT NULL,
+	event_id  inngest.ulid NOT NULL,
+	PRIMARY KEY (run_id, step_id)
+);
+COMMENT ON TABLE inngest.pause_matches IS 'pauses that have been ended by an event, while their run was busy';
 
 /*
  * Events that pauses have still to be shown.  Each transaction that sends events leaves one row; the scheduler looks at it
@@ -120,7 +129,8 @@ SELECT pg_catalog.pg_extension_config_dump('inngest.job_id', '');
 SELECT pg_catalog.pg_extension_config_dump('inngest.job_position', '');
 -- Transactions of another server mean nothing: what is restored was sent after everything that is restored was waiting.
 SELECT pg_catalog.pg_extension_config_dump('inngest.pauses',
-	'WHERE false UNION ALL SELECT run_id, step_id, kind, app_id, function_id, name, event_name, expression, path, value_hash, signal, is_grouped, is_race, ''0''::pg_catalog.xid8, created_at, expires_at, matched_id FROM inngest.pauses');
+	'WHERE false UNION ALL SELECT run_id, step_id, kind, app_id, function_id, name, event_name, expression, path, value_hash, signal, is_grouped, is_race, ''0''::pg_catalog.xid8, created_at, expires_at FROM inngest.pauses');
+SELECT pg_catalog.pg_extension_config_dump('inngest.pause_matches', '');
 SELECT pg_catalog.pg_extension_config_dump('inngest.deliveries',
 	'WHERE false UNION ALL SELECT position, ''18446744073709551615''::pg_catalog.xid8, names, event_ids FROM inngest.deliveries');
 SELECT pg_catalog.pg_extension_config_dump('inngest.delivery_position', '');

@@ -21,6 +21,25 @@ LANGUAGE sql STRICT SECURITY DEFINER SET search_path TO pg_catalog, inngest, pg_
 AS $$ SELECT e.id::inngest.ulid FROM unnest(inngest.send_events_array($1)) WITH ORDINALITY AS e (id, position) ORDER BY e.position $$;
 COMMENT ON FUNCTION inngest.send_events IS 'send an array of events, all or none; returns their internal ids in order';
 
+CREATE FUNCTION inngest.invoke_event(id text, event jsonb) RETURNS inngest.ulid
+LANGUAGE C STRICT SECURITY DEFINER SET search_path TO pg_catalog, inngest, pg_temp
+AS 'MODULE_PATHNAME', 'inngest_invoke_event';
+COMMENT ON FUNCTION inngest.invoke_event IS 'internal: invoke_function, with an event that has no name';
+
+CREATE FUNCTION inngest.invoke_function(
+	id text, data jsonb DEFAULT '{}', event_id text DEFAULT NULL, ts timestamptz DEFAULT NULL, "user" jsonb DEFAULT NULL)
+RETURNS inngest.ulid
+LANGUAGE sql SECURITY DEFINER SET search_path TO pg_catalog, inngest, pg_temp
+AS $$
+	SELECT inngest.invoke_event(id, jsonb_build_object('data', data, 'id', event_id, 'ts', floor(extract(epoch FROM ts) * 1000)::bigint, 'user', "user"))
+$$;
+COMMENT ON FUNCTION inngest.invoke_function IS 'start a function, whatever its triggers are, exactly if the transaction commits; returns the id of the event that does it';
+
+CREATE FUNCTION inngest.send_signal(signal text, data jsonb DEFAULT NULL) RETURNS inngest.ulid
+LANGUAGE C SECURITY DEFINER SET search_path TO pg_catalog, inngest, pg_temp SET enable_seqscan TO off SET enable_bitmapscan TO off
+AS 'MODULE_PATHNAME', 'inngest_send_signal';
+COMMENT ON FUNCTION inngest.send_signal IS 'tell the run that waits for a signal; returns that run, or null if none does';
+
 CREATE FUNCTION inngest.register_function_slug(config jsonb) RETURNS text
 LANGUAGE C STRICT SECURITY DEFINER SET search_path TO pg_catalog, inngest, pg_temp
 AS 'MODULE_PATHNAME', 'inngest_register_function';

@@ -200,6 +200,85 @@ END
 $$;
 COMMENT ON FUNCTION inngest.v1_run_jobs IS 'GET /v1/runs/{id}/jobs: what the run has still to do';
 
+/* ---- bulk cancellations ---- */
+
+CREATE FUNCTION inngest.v1_cancellation_json(c inngest.cancellations) RETURNS jsonb
+LANGUAGE sql STABLE PARALLEL SAFE
+AS $$
+	SELECT jsonb_strip_nulls(jsonb_build_object('id', c.id, 'environment_id', '00000000-0000-4000-b000-000000000000', 'function_id', f.slug, 'function_internal_id', f.id,
+		'started_after', inngest.iso_time(c.started_after), 'started_before', inngest.iso_time(c.started_before), 'if', c.expression))
+	FROM inngest.functions f WHERE f.id = c.function_id
+$$;
+COMMENT ON FUNCTION inngest.v1_cancellation_json IS 'internal: a bulk cancellation as v1 shows it';
+
+CREATE FUNCTION inngest.v1_input_text(input jsonb, field text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE SET search_path TO pg_catalog, inngest, pg_temp
+AS $$
+BEGIN
+	IF coalesce(jsonb_typeof(input->field), 'null') NOT IN ('string', 'null') THEN
+		PERFORM inngest.raise_parameter('Invalid cancellation request');
+	END IF;
+	RETURN nullif(input->>field, '');
+END
+$$;
+COMMENT ON FUNCTION inngest.v1_input_text IS 'internal: a text of a request of v1; null if there is none';
+
+CREATE FUNCTION inngest.v1_cancel_runs(request jsonb, input jsonb, OUT status integer, OUT body jsonb)
+LANGUAGE plpgsql SET search_path TO pg_catalog, inngest, pg_temp
+AS $$
+DECLARE
+	app      text;
+	wanted   text;
+	since    text;
+	until    text;
+	rule     text;
+	missing  text;
+	function inngest.functions;
+	made     inngest.ulid;
+BEGIN
+	IF jsonb_typeof(input) IS DISTINCT FROM 'object' THEN
+		PERFORM inngest.raise_parameter('Invalid cancellation request');
+	END IF;
+	app := inngest.v1_input_text(input, 'app_id');
+	wanted := inngest.v1_input_text(input, 'function_id');
+	until := inngest.v1_input_text(input, 'started_before');
+	since := inngest.v1_input_text(input, 'started_after');
+	rule := inngest.v1_input_text(input, 'if');
+	missing := concat_ws(E'\n', CASE WHEN app IS NULL THEN 'app_id is required' END, CASE WHEN wanted IS NULL THEN 'function_id is required' END,
+		CASE WHEN until IS NULL THEN 'started_before is required' END);
+	IF missing <> '' THEN
+		PERFORM inngest.raise_parameter(missing);
+	END IF;
+	SELECT f.* INTO function FROM inngest.apps a JOIN inngest.functions f ON f.app_id = a.id
+	WHERE a.env_id = '00000000-0000-4000-b000-000000000000' AND a.name = app AND f.slug IN (wanted, app || '-' || wanted)
+	ORDER BY f.slug = wanted LIMIT 1;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION USING ERRCODE = 'IN011', MESSAGE = 'function not found';
+	END IF;
+	made := inngest.cancel_runs(function.slug, inngest.parse_time(until, 'started_before'), CASE WHEN since IS NOT NULL THEN inngest.parse_time(since, 'started_after') END, rule);
+	SELECT 201, inngest.v1_cancellation_json(c) INTO status, body FROM inngest.cancellations c WHERE c.id = made;
+END
+$$;
+COMMENT ON FUNCTION inngest.v1_cancel_runs IS 'POST /v1/cancellations';
+
+CREATE FUNCTION inngest.v1_list_cancellations(request jsonb, input jsonb, OUT status integer, OUT body jsonb)
+LANGUAGE sql STABLE SET search_path TO pg_catalog, inngest, pg_temp
+AS $$ SELECT 200, coalesce(jsonb_agg(inngest.v1_cancellation_json(c) ORDER BY c.id DESC), '[]') FROM inngest.cancellations c $$;
+COMMENT ON FUNCTION inngest.v1_list_cancellations IS 'GET /v1/cancellations, an array without an envelope';
+
+CREATE FUNCTION inngest.v1_delete_cancellation(request jsonb, input jsonb, OUT status integer, OUT body jsonb)
+LANGUAGE plpgsql SET search_path TO pg_catalog, inngest, pg_temp
+AS $$
+BEGIN
+	IF NOT inngest.delete_cancellation(inngest.v1_id(request, 'cancellation')) THEN
+		RAISE EXCEPTION USING ERRCODE = 'IN028', MESSAGE = 'cancellation not found';
+	END IF;
+	status := 200;
+	body := inngest.v1_answer('{"ok": true}');
+END
+$$;
+COMMENT ON FUNCTION inngest.v1_delete_cancellation IS 'DELETE /v1/cancellations/{id}';
+
 /* ---- functions ---- */
 
 CREATE FUNCTION inngest.v1_app_functions(request jsonb, input jsonb, OUT status integer, OUT body jsonb)

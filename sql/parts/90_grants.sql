@@ -28,7 +28,9 @@ $$;
 
 GRANT EXECUTE ON FUNCTION
 	inngest.send_event(text, jsonb, text, timestamptz, jsonb),
-	inngest.send_events(jsonb)
+	inngest.send_events(jsonb),
+	inngest.invoke_function(text, jsonb, text, timestamptz, jsonb),
+	inngest.send_signal(text, jsonb)
 TO inngest_sender;
 
 GRANT EXECUTE ON FUNCTION
@@ -38,7 +40,7 @@ TO inngest_sender, inngest_reader;
 
 GRANT SELECT ON
 	inngest.environments, inngest.apps, inngest.syncs, inngest.functions, inngest.triggers, inngest.function_cancels, inngest.trigger_keys, inngest.trigger_faults, inngest.schedules, inngest.events, inngest.function_runs, inngest.attempts, inngest.steps,
-	inngest.jobs, inngest.pauses, inngest.deliveries,
+	inngest.jobs, inngest.pauses, inngest.pause_matches, inngest.deliveries, inngest.cancellations,
 	inngest.idempotency_keys, inngest.queue, inngest.leases, inngest.redis_outbox,
 	inngest.runs, inngest.run_steps, inngest.queue_depth, inngest.partitions, inngest.trigger_errors, inngest.apps_status
 TO inngest_reader;
@@ -56,6 +58,7 @@ GRANT EXECUTE ON FUNCTION inngest.generate_ulid(), inngest.duration(text) TO inn
 GRANT EXECUTE ON FUNCTION
 	inngest.register_function(jsonb), inngest.sync_app(text), inngest.archive_app(text), inngest.delete_function(text), inngest.pause_function(text), inngest.resume_function(text),
 	inngest.cancel_run(inngest.ulid), inngest.rerun(inngest.ulid),
+	inngest.cancel_runs(text, timestamptz, timestamptz, text), inngest.delete_cancellation(inngest.ulid),
 	inngest.lease_runs(text[], integer, interval, inngest.ulid[]), inngest.extend_lease(inngest.ulid, inngest.ulid, interval),
 	inngest.complete_run(inngest.ulid, inngest.ulid, jsonb), inngest.fail_run(inngest.ulid, inngest.ulid, jsonb, boolean),
 	inngest.create_event_key(text, text), inngest.delete_event_key(text),

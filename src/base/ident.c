@@ -78,3 +78,29 @@ inn_sha256(const void *bytes, size_t size, uint8 *out)
 		elog(ERROR, "could not compute SHA-256: %s", pg_cryptohash_error(ctx));
 	pg_cryptohash_free(ctx);
 }
+
+bool
+inn_uuid_parse(const char *text, pg_uuid_t *out)
+{
+	char canonical[INN_UUID_TEXT_SIZE];
+
+	if (strlen(text) != INN_UUID_TEXT_SIZE - 1)
+		return false;
+	memset(out->data, 0, UUID_LEN);
+	for (int i = 0, nibble = 0; i < INN_UUID_TEXT_SIZE - 1 && nibble < 2 * UUID_LEN; i++)
+	{
+		char c = pg_ascii_tolower((unsigned char) text[i]);
+		int value = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+
+		if (c == '-')
+			continue;
+		if (value < 0)
+			return false;
+		out->data[nibble / 2] |= value << (nibble % 2 == 0 ? 4 : 0);
+		nibble++;
+	}
+
+	/* Are the dashes where they belong? */
+	inn_uuid_format(out, canonical);
+	return pg_strcasecmp(canonical, text) == 0;
+}

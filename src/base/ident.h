@@ -28,4 +28,7 @@ extern void inn_idempotency_key(const char *event_id, pg_uuid_t *out);
 #define INN_UUID_TEXT_SIZE 37
 extern void inn_uuid_format(const pg_uuid_t *uuid, char buf[INN_UUID_TEXT_SIZE]);
 
+/* Read that form, in either case; false if it is none. */
+extern bool inn_uuid_parse(const char *text, pg_uuid_t *out);
+
 #endif /* INN_IDENT_H */

@@ -1,10 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * sign.c
- *	  Signatures of requests, and bearers.
+ *	  Signatures of requests.
  *
- * The server's HMAC and SHA-256 register what they allocate with the current resource owner, and there is none
- * outside of transactions, where workers sign what they are about to send.  So there is one for them here that is
+ * The server's HMAC registers what it allocates with the current resource owner, and there is none
+ * outside of transactions, where workers sign what they are about to send.  So there is one for it here that is
  * never released.  The HMAC is made once and keyed anew each time.
  *
  * IDENTIFICATION
@@ -14,7 +14,6 @@
  */
 #include "postgres.h"
 
-#include "common/cryptohash.h"
 #include "common/hmac.h"
 #include "common/sha2.h"
 #include "lib/stringinfo.h"
@@ -27,15 +26,11 @@
 #include "base/sign.h"
 
 #define PREFIX "signkey-"
-#define BEARER "bearer "
 
 /* most digits of the time in a signature */
 #define TIME_MAX_DIGITS 12
 
 #define HEX_LENGTH (2 * PG_SHA256_DIGEST_LENGTH)
-
-/* longest key whose hash is asked for */
-#define KEY_MAX_BYTES 512
 
 typedef struct Signature
 {
@@ -54,9 +49,7 @@ static void compute_mac(const char *key, const char *body, size_t size, const ch
 static void fail(const char *what, const char *why) pg_attribute_noreturn();
 static ResourceOwner enter(void);
 static void leave(ResourceOwner caller);
-static int hex_value(char c);
 static bool is_word(char c);
-static bool is_same_secret(const char *a, size_t a_len, const char *b);
 
 const char *
 inn_sign_key_secret(const char *key)
@@ -145,60 +138,6 @@ is_signed_canonically(const Signature *signature, const char *key, const char *b
 	return is_good;
 }
 
-bool
-inn_key_hash(const char *key, char out[INN_KEY_HASH_SIZE])
-{
-	const char *secret = inn_sign_key_secret(key);
-	size_t len = strlen(secret);
-	uint8 bytes[KEY_MAX_BYTES / 2];
-	uint8 hash[PG_SHA256_DIGEST_LENGTH];
-	ResourceOwner caller;
-	pg_cryptohash_ctx *ctx;
-
-	if (len == 0 || len % 2 != 0 || len > KEY_MAX_BYTES)
-		return false;
-	for (size_t i = 0; i < len; i += 2)
-	{
-		int high = hex_value(secret[i]);
-		int low = hex_value(secret[i + 1]);
-
-		if (high < 0 || low < 0)
-			return false;
-		bytes[i / 2] = (uint8) (high << 4 | low);
-	}
-
-	caller = enter();
-	ctx = pg_cryptohash_create(PG_SHA256);
-	if (pg_cryptohash_init(ctx) < 0 || pg_cryptohash_update(ctx, bytes, len / 2) < 0 ||
-		pg_cryptohash_final(ctx, hash, sizeof(hash)) < 0)
-		fail("SHA-256", pg_cryptohash_error(ctx));
-	pg_cryptohash_free(ctx);
-	leave(caller);
-
-	hex_encode((const char *) hash, sizeof(hash), out);
-	out[HEX_LENGTH] = '\0';
-	return true;
-}
-
-bool
-inn_bearer_matches(const char *header, const char *key)
-{
-	char hash[INN_KEY_HASH_SIZE] = "";
-	const char *secret = inn_sign_key_secret(key);
-	const char *given;
-	bool is_key;
-	bool is_hash;
-
-	if (header == NULL || pg_strncasecmp(header, BEARER, strlen(BEARER)) != 0)
-		return false;
-	given = inn_sign_key_secret(header + strlen(BEARER) + strspn(header + strlen(BEARER), " "));
-	is_key = is_same_secret(secret, strlen(secret), given);
-	is_hash = inn_key_hash(key, hash) && is_same_secret(hash, HEX_LENGTH, given);
-	return is_key || is_hash;
-}
-
-/* ---- cryptography ---- */
-
 static void
 compute_mac(const char *key, const char *body, size_t size, const char *time, size_t time_len,
 			char *out)
@@ -252,29 +191,8 @@ leave(ResourceOwner caller)
 	CurrentResourceOwner = caller;
 }
 
-/* ---- texts ---- */
-
-static int
-hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 static bool
 is_word(char c)
 {
 	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-}
-
-/* The length of a secret is none. */
-static bool
-is_same_secret(const char *a, size_t a_len, const char *b)
-{
-	return strlen(b) == a_len && a_len > 0 && timingsafe_bcmp(a, b, a_len) == 0;
 }

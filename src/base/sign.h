@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * sign.h
- *	  Signatures of requests, and bearers: both prove that one knows the signing key (protocol.md 2.4, 6.4).
+ *	  Signatures of requests, which prove that one knows the signing key (protocol.md 6.4).
  *
  * A key is a text such as "signkey-prod-0123abcd"; what is up to the second hyphen names an environment and is
- * no secret.  The rest, as it is written, is the key of the signature; its bytes, read as hexadecimal, are what
- * is hashed for a bearer.
+ * no secret.  The rest, as it is written, is the key of the signature.  (Its other use, as a bearer, is known in
+ * store/keys.h.)
  *
  * Comparisons take the same time whatever differs.  Nothing here needs a transaction, but what says so.
  *
@@ -20,9 +20,8 @@
 /* How far the time of a signature may be away from ours. */
 #define INN_SIGN_TOLERANCE_SEC 300
 
-/* Room for the value of a signature header, and for a hashed key, each with its NUL. */
+/* Room for the value of a signature header, with its NUL. */
 #define INN_SIGNATURE_SIZE 96
-#define INN_KEY_HASH_SIZE 65
 
 /* The key without its prefix: a pointer into it. */
 extern const char *inn_sign_key_secret(const char *key);
@@ -39,14 +38,5 @@ extern void inn_sign(const char *key, const char *body, size_t size, int64 now_s
  */
 extern bool inn_sign_verify(const char *header, const char *key, const char *body, size_t size,
 							int64 now_s, bool or_canonical);
-
-/* The hash of a key that SDKs send instead of it, in hexadecimal.  False if the key is not hexadecimal. */
-extern bool inn_key_hash(const char *key, char out[INN_KEY_HASH_SIZE]);
-
-/*
- * Does the value of an Authorization header hold the key, or the hash of it, with or without a prefix?  The header
- * may be NULL.
- */
-extern bool inn_bearer_matches(const char *header, const char *key);
 
 #endif /* INN_SIGN_H */

@@ -29,6 +29,7 @@
 #include "storage/proc.h"
 #include "storage/shmem.h"
 
+#include "base/tide.h"
 #include "base/timer.h"
 #include "base/wake.h"
 
@@ -206,6 +207,8 @@ carry_out_wishes(XactEvent event, void *arg)
 
 	if (event == XACT_EVENT_COMMIT)
 	{
+		/* Whoever is woken looks for what this transaction has brought (base/tide.h). */
+		inn_tide_publish();
 		for (int role = 0; role < INN_ROLE_COUNT; role++)
 		{
 			if (wishes.due_at[role] != INN_NEVER)

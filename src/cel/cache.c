@@ -40,13 +40,25 @@ static Size cache_size;
 static uint64 generation = 1; /* grows whenever a program goes */
 
 static CacheEntry *find(uint64 hash, const char *text, size_t len);
-static const CacheEntry *add(uint64 hash, const char *text, size_t len);
-static const InnCelProgram *compile(const char *text, size_t len, MemoryContext context);
+static const CacheEntry *add(uint64 hash, const char *text, size_t len, InnCelFault *fault);
+static const InnCelProgram *compile(const char *text, size_t len, MemoryContext context,
+									InnCelFault *fault);
 static void make_room(Size size);
 static void forget(CacheEntry *entry);
 
 const InnCelProgram *
 inn_cel_cached(InnCelHandle *handle, const char *text, size_t len)
+{
+	InnCelFault fault;
+	const InnCelProgram *program = inn_cel_try_cached(handle, text, len, &fault);
+
+	if (program == NULL)
+		inn_cel_throw(text, len, &fault);
+	return program;
+}
+
+const InnCelProgram *
+inn_cel_try_cached(InnCelHandle *handle, const char *text, size_t len, InnCelFault *fault)
 {
 	uint64 hash;
 	const CacheEntry *entry;
@@ -58,7 +70,9 @@ inn_cel_cached(InnCelHandle *handle, const char *text, size_t len)
 	hash = DatumGetUInt64(hash_any_extended((const unsigned char *) text, (int) len, 0));
 	entry = find(hash, text, len);
 	if (entry == NULL)
-		entry = add(hash, text, len);
+		entry = add(hash, text, len, fault);
+	if (entry == NULL)
+		return NULL;
 	*handle = (InnCelHandle){entry->program, entry->text, len, generation};
 	return entry->program;
 }
@@ -74,9 +88,9 @@ find(uint64 hash, const char *text, size_t len)
 	return entry;
 }
 
-/* Its context belongs to the caller's until it is complete. */
+/* Its context belongs to the caller's until it is complete.  NULL if the text is no program. */
 static const CacheEntry *
-add(uint64 hash, const char *text, size_t len)
+add(uint64 hash, const char *text, size_t len, InnCelFault *fault)
 {
 	CacheEntry *entry;
 	CacheEntry fresh = {.hash = hash, .len = len};
@@ -84,7 +98,9 @@ add(uint64 hash, const char *text, size_t len)
 
 	fresh.context =
 		AllocSetContextCreate(CurrentMemoryContext, "inngest expression", ALLOCSET_SMALL_SIZES);
-	fresh.program = compile(text, len, fresh.context);
+	fresh.program = compile(text, len, fresh.context, fault);
+	if (fresh.program == NULL)
+		return NULL;
 	copy = MemoryContextAlloc(fresh.context, Max(len, 1));
 	memcpy(copy, text, len);
 	fresh.text = copy;
@@ -109,18 +125,14 @@ add(uint64 hash, const char *text, size_t len)
 }
 
 static const InnCelProgram *
-compile(const char *text, size_t len, MemoryContext context)
+compile(const char *text, size_t len, MemoryContext context, InnCelFault *fault)
 {
 	MemoryContext caller = MemoryContextSwitchTo(context);
-	InnCelFault fault;
-	const InnCelProgram *program = inn_cel_compile(text, len, &fault);
+	const InnCelProgram *program = inn_cel_compile(text, len, fault);
 
 	MemoryContextSwitchTo(caller);
 	if (program == NULL)
-	{
 		MemoryContextDelete(context);
-		inn_cel_throw(text, len, &fault);
-	}
 	return program;
 }
 

@@ -81,6 +81,10 @@ typedef struct InnCelHandle
 
 extern const InnCelProgram *inn_cel_cached(InnCelHandle *handle, const char *text, size_t len);
 
+/* The same for who wants to know: NULL with *fault filled if the text is no program. */
+extern const InnCelProgram *inn_cel_try_cached(InnCelHandle *handle, const char *text, size_t len,
+											   InnCelFault *fault);
+
 /* Raise a fault of a text, with position, and with the line and a caret under it in the detail. */
 extern void inn_cel_throw(const char *text, size_t len, const InnCelFault *fault)
 	pg_attribute_noreturn();

@@ -14,11 +14,12 @@
  *		FINISHED	-> TAKEN	[inn_client_next]
  *		any			-> (none)	[forget]
  *
- * While it is RUNNING a call is in the hands of transfer.c.  Those that wait for a lookup that somebody else has begun
- * are in the list of that lookup.  All calls are in lists, and everything that belongs to one hangs on it, so
- * inn_client_close() forgets nothing.
+ * While it is RUNNING a call is in the hands of transfer.c.  Those that wait for a lookup that
+ * somebody else has begun are in the list of that lookup.  All calls are in lists, and everything
+ * that belongs to one hangs on it, so inn_client_close() forgets nothing.
  *
- * Redirects are followed here, not by libcurl, which would lose the query, and would not ask for a pool anew.
+ * Redirects are followed here, not by libcurl, which would lose the query, and would not ask for a
+ * pool anew.
  *
  * IDENTIFICATION
  *	  src/execute/client.c

@@ -12,14 +12,16 @@
  *			inn_client_start(&request);
  *		inn_wait((InnWaitSocket){.fd = inn_client_fd()}, inn_client_deadline());
  *
- * Nothing here waits, raises an error, or allocates from a memory context: an ERROR of the caller leaves
- * nothing half done, and he may go on or inn_client_close().  Whatever becomes of a call, it ends in a
- * reply, unless it is abandoned; what went wrong is a kind (for programs) and a sentence (for people).
+ * Nothing here waits, raises an error, or allocates from a memory context: an ERROR of the caller
+ * leaves nothing half done, and he may go on or inn_client_close().  Whatever becomes of a call, it
+ * ends in a reply, unless it is abandoned; what went wrong is a kind (for programs) and a sentence
+ * (for people).
  *
- * HTTP/1.1 over TCP or TLS; connections are kept and used again for a minute.  Redirects are followed with method, body
- * and headers as they were, and with the query unless the new address has one of its own; headers
- * that hold secrets are left out as soon as the host changes.  A call on a kept connection that turns out to be closed is made again on
- * another one, so a request may arrive twice.  Proxies of the environment, cookies and .netrc are not looked at.
+ * HTTP/1.1 over TCP or TLS; connections are kept and used again for a minute.  Redirects are
+ * followed with method, body and headers as they were, and with the query unless the new address
+ * has one of its own; headers that hold secrets are left out as soon as the host changes.  A call
+ * on a kept connection that turns out to be closed is made again on another one, so a request may
+ * arrive twice.  Proxies of the environment, cookies and .netrc are not looked at.
  *
  * IDENTIFICATION
  *	  src/execute/client.h
@@ -108,8 +110,8 @@ typedef struct InnClientHeader
 } InnClientHeader;
 
 /*
- * Make ready for so many calls at a time, or as many as descriptors allow.  False if that is not possible now; errno
- * says why.
+ * Make ready for so many calls at a time, or as many as descriptors allow.  False if that is not
+ * possible now; errno says why.
  */
 extern bool inn_client_open(int max_calls);
 
@@ -146,8 +148,8 @@ extern void inn_client_free(InnClientReply *reply);
 extern const char *inn_client_header(const InnClientReply *reply, const char *name);
 
 /*
- * All headers in the order in which they came, those of one name joined with commas.  They are gone with the reply.
- * NULL: out of memory.
+ * All headers in the order in which they came, those of one name joined with commas.  They are gone
+ * with the reply.  NULL: out of memory.
  */
 extern const InnClientHeader *inn_client_headers(InnClientReply *reply, int *count);
 

@@ -32,8 +32,9 @@ typedef struct InnIncoming
 } InnIncoming;
 
 /*
- * Note a line of the headers, or a piece of the body.  A status line begins anew; lines after the end of the headers
- * (trailers) are dropped.  INN_CLIENT_NONE, or which limit is in the way: TOO_LARGE, BUSY.
+ * Note a line of the headers, or a piece of the body.  A status line begins anew; lines after the
+ * end of the headers (trailers) are dropped.  INN_CLIENT_NONE, or which limit is in the way:
+ * TOO_LARGE, BUSY.
  */
 extern InnClientError inn_incoming_line(InnIncoming *incoming, const char *line, size_t size);
 extern InnClientError inn_incoming_body(InnIncoming *incoming, const char *data, size_t size);

@@ -29,6 +29,9 @@ static const char *const secret_names[] = {
 	"Proxy-Authorization", "X-Api-Key", "X-Goog-Api-Key",
 };
 
+/* They say how large their body is even if there is none. */
+static const char *const body_methods[] = {"PATCH", "POST", "PUT"};
+
 static bool is_token(const char *text, size_t length);
 static bool is_one_line(const char *text);
 static bool is_among(const char *const *names, size_t nnames, const char *line);
@@ -108,6 +111,8 @@ inn_outgoing_copy(const InnClientRequest *request)
 	}
 	if (request->body != NULL)
 		outgoing->body = copy_bytes(&at, request->body, request->body_size);
+	else if (is_among(body_methods, lengthof(body_methods), request->method))
+		outgoing->body = "";
 	Assert(at <= (char *) outgoing + bytes);
 	return outgoing;
 }
@@ -149,7 +154,7 @@ inn_outgoing_drop_secrets(InnOutgoing *outgoing)
 	outgoing->nlines = kept;
 }
 
-/* Is the header one of these? */
+/* Is the header, or the word, one of these? */
 static bool
 is_among(const char *const *names, size_t nnames, const char *line)
 {

@@ -30,6 +30,7 @@
 #include "base/json.h"
 #include "base/sign.h"
 #include "base/tide.h"
+#include "execute/lanes.h"
 #include "execute/ping.h"
 #include "store/keys.h"
 #include "store/registrations.h"
@@ -41,6 +42,7 @@
 /* An app that is being asked.  The cookie of the call is its address. */
 typedef struct Ping
 {
+	InnCookieKind cookie; /* INN_COOKIE_SYNC */
 	bool is_busy;
 	bool is_requested; /* by sync_id; else because of the app's error */
 	pg_uuid_t sync_id;
@@ -207,7 +209,7 @@ is_asked(const char *url, const pg_uuid_t *sync_id)
 static void
 start(const char *url, const pg_uuid_t *sync_id)
 {
-	const char *key = inn_keys_signing_key();
+	const char *key = inn_mode == INN_MODE_CLOUD ? inn_keys_signing_key() : NULL;
 	TimestampTz now = inn_now();
 	char signature[INN_SIGNATURE_SIZE];
 	const char *headers[4] = {"Content-Type: application/json", "User-Agent: Inngest"};
@@ -243,7 +245,11 @@ start(const char *url, const pg_uuid_t *sync_id)
 	if (pings_context == NULL)
 		pings_context =
 			AllocSetContextCreate(TopMemoryContext, "inngest pings", ALLOCSET_SMALL_SIZES);
-	*ping = (Ping){.url = MemoryContextStrdup(pings_context, url), .started_at = now};
+	*ping = (Ping){
+		.cookie = INN_COOKIE_SYNC,
+		.url = MemoryContextStrdup(pings_context, url),
+		.started_at = now,
+	};
 	if (sync_id != NULL)
 	{
 		ping->is_requested = true;
@@ -264,14 +270,6 @@ static const char *
 mode_name(void)
 {
 	return inn_mode == INN_MODE_DEV ? "dev" : "cloud";
-}
-
-bool
-inn_ping_is_reply(const InnClientReply *reply)
-{
-	const Ping *ping = reply->cookie;
-
-	return ping >= pings && ping < pings + INN_MAX_PINGS;
 }
 
 void
@@ -295,7 +293,7 @@ inn_ping_settle(const InnClientReply *reply)
 	Ping ping = *slot;
 	Verdict verdict = {0};
 
-	Assert(inn_ping_is_reply(reply) && ping.is_busy);
+	Assert(slot >= pings && slot < pings + INN_MAX_PINGS && ping.is_busy);
 
 	/* Whatever happens now, it is not under way any more; if this fails, it is asked again. */
 	slot->is_busy = false;

@@ -8,9 +8,7 @@
  *		if (inn_ping_due(reloaded) <= now)
  *			... a transaction: inn_ping_begin();
  *		while ((reply = inn_client_next()) != NULL)
- *			if (inn_ping_is_reply(reply))
- *				... a transaction: inn_ping_settle(reply);
- *			...
+ *			... if its cookie is of the kind INN_COOKIE_SYNC, a transaction: inn_ping_settle(reply);
  *		... sleep until inn_ping_due(false), too
  *
  * IDENTIFICATION
@@ -39,9 +37,6 @@ extern TimestampTz inn_ping_due(bool reloaded);
 
 /* Start what is due, as far as there is room.  In a transaction, after inn_keys_refresh(). */
 extern void inn_ping_begin(void);
-
-/* Is this the reply of a ping, and not of another call? */
-extern bool inn_ping_is_reply(const InnClientReply *reply);
 
 /* Write down what became of it, or register what it says.  In a transaction; the reply stays the caller's. */
 extern void inn_ping_settle(const InnClientReply *reply);

@@ -66,37 +66,6 @@ static bool is_success(int status);
 static bool is_go(const char *sdk);
 
 void
-inn_answer_of_reply(const InnClientReply *reply, InnAnswer *answer)
-{
-	*answer = (InnAnswer){
-		.sentence = reply->sentence,
-		.status = reply->status,
-		.sdk = inn_client_header(reply, "x-inngest-sdk"),
-		.no_retry = inn_client_header(reply, "x-inngest-no-retry"),
-		.retry_after = inn_client_header(reply, "retry-after"),
-		.request_version = inn_client_header(reply, "x-inngest-req-version"),
-		.content_type = inn_client_header(reply, "content-type"),
-		.body = reply->body,
-		.size = reply->size,
-	};
-	switch (reply->error)
-	{
-		case INN_CLIENT_NONE:
-			answer->trouble = INN_ANSWERED;
-			break;
-		case INN_CLIENT_INVALID:
-			answer->trouble = INN_NEVER_REACHABLE;
-			break;
-		case INN_CLIENT_TOO_LARGE:
-			answer->trouble = INN_ANSWER_TOO_LARGE;
-			break;
-		default:
-			answer->trouble = INN_UNREACHABLE;
-			break;
-	}
-}
-
-void
 inn_answer_read(const InnAnswer *given, bool is_targeted, TimestampTz now,
 				InnOutcomeOfCall *outcome)
 {

@@ -15,7 +15,6 @@
 #define INN_REPLY_H_EXECUTE
 
 #include "base/timer.h"
-#include "execute/client.h"
 #include "run/op.h"
 
 /* Bounds of Retry-After. */
@@ -48,9 +47,6 @@ typedef struct InnAnswer
 	const char *body;
 	size_t size;
 } InnAnswer;
-
-/* What the client brought; it points into the reply, and is good as long. */
-extern void inn_answer_of_reply(const InnClientReply *reply, InnAnswer *answer);
 
 typedef enum InnOutcomeKind
 {

@@ -3,24 +3,26 @@
  * transfer.c
  *	  libcurl in our loop; the only file that knows it.
  *
- * Its sockets are in an epoll descriptor of ours, its timers are a deadline.  Its callbacks only record: they use
- * malloc and never palloc, and raise no ERROR.
+ * Its sockets are in an epoll descriptor of ours, its timers are a deadline.  Its callbacks only
+ * record: they use malloc and never palloc, and raise no ERROR.
  *
- * Pools.  Connections are kept in libcurl's multi handles, and it looks for one to use again by going
- * through all that lead to the same host, those in use included.  So there are many handles with few
- * transfers each (POOL_TRANSFERS), and a new one goes to the first that has room: those that hang fill
- * pools, and the others meet in the next.  Restricted transfers have pools of their own, because the
- * address of a connection that is used again is not looked at again.  A pool without transfers is closed after a
- * minute, and its connections with it.
+ * Pools.  Connections are kept in libcurl's multi handles, and it looks for one to use again by
+ * going through all that lead to the same host, those in use included.  So there are many handles
+ * with few transfers each (POOL_TRANSFERS), and a new one goes to the first that has room: those
+ * that hang fill pools, and the others meet in the next.  Restricted transfers have pools of their
+ * own, because the address of a connection that is used again is not looked at again.  A pool
+ * without transfers is closed after a minute, and its connections with it.
  *
- * Lookups.  There is no thread in this house but for one guest: libcurl, as Debian builds it, looks up each name in a
- * thread, which lives as long.  (Without one, the loop would stand still while a resolver is silent; c-ares, which needs
- * none, does not know the modules of nsswitch.conf.)  The thread calls getaddrinfo() and nothing of
- * ours.  No signal may be delivered to it, because the server's handlers believe to be where the server
- * is: it inherits our mask, and while libcurl runs all signals are blocked.  Addresses and "localhost" need no
- * thread, other names one a minute; lookups.c says how many at a time.  libcurl asks before it makes one (note_lookup); a
- * refusal ends the transfer, which then begins anew when the answer is there, or its turn.
- * A thread that is waited for in vain is left to itself (CURLOPT_QUICK_EXIT) and ends when the resolver gives up.
+ * Lookups.  There is no thread in this house but for one guest: libcurl, as Debian builds it, looks
+ * up each name in a thread, which lives as long.  (Without one, the loop would stand still while a
+ * resolver is silent; c-ares, which needs none, does not know the modules of nsswitch.conf.)  The
+ * thread calls getaddrinfo() and nothing of ours.  No signal may be delivered to it, because the
+ * server's handlers believe to be where the server is: it inherits our mask, and while libcurl runs
+ * all signals are blocked.  Addresses and "localhost" need no thread, other names one a minute;
+ * lookups.c says how many at a time.  libcurl asks before it makes one (note_lookup); a refusal
+ * ends the transfer, which then begins anew when the answer is there, or its turn.  A thread that is
+ * waited for in vain is left to itself (CURLOPT_QUICK_EXIT) and ends when the resolver gives up, so
+ * for a while there may be a few times as many.
  *
  * IDENTIFICATION
  *	  src/execute/transfer.c
@@ -53,7 +55,7 @@
 #define POOL_IDLE_S 60
 #define POOL_IDLE_USEC (POOL_IDLE_S * USECS_PER_SEC)
 
-/* There are pools enough even if all transfers are of one kind, thinly spread, and as many of the other come. */
+/* Enough even if all transfers are of one kind, thinly spread, and as many of the other come. */
 #define MAX_POOLS 128
 #define MAX_TRANSFERS (MAX_POOLS / 2 * POOL_TRANSFERS)
 
@@ -131,9 +133,7 @@ inn_transfers_open(int wanted)
 	Assert(wanted > 0);
 
 	errno = ENOMEM;
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-		return 0;
-	if ((share = curl_share_init()) == NULL)
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || (share = curl_share_init()) == NULL)
 		return 0;
 	(void) curl_share_setopt(share, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS);
 	(void) curl_share_setopt(share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
@@ -393,8 +393,6 @@ set_options(InnTransfer *transfer)
 	bad |= curl_easy_setopt(easy, CURLOPT_CURLU, transfer->url);
 	bad |= curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->lines);
 	bad |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long) transfer->timeout_ms);
-	bad |= curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE,
-							(curl_off_t) transfer->incoming.max_body_bytes);
 	bad |= curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
 	bad |= curl_easy_setopt(easy, CURLOPT_RESOLVER_START_DATA, transfer);
 	bad |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer);
@@ -407,26 +405,24 @@ set_options(InnTransfer *transfer)
 	return bad == 0;
 }
 
-/* Methods that come with a body say so even if it is empty. */
 static bool
 set_method(InnTransfer *transfer)
 {
 	const InnOutgoing *outgoing = transfer->outgoing;
 	CURL *easy = transfer->easy;
-	bool has_body = outgoing->body != NULL || strcmp(outgoing->method, "POST") == 0 ||
-					strcmp(outgoing->method, "PUT") == 0 || strcmp(outgoing->method, "PATCH") == 0;
 	int bad = 0;
 
 	bad |= curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, outgoing->method);
 	if (strcmp(outgoing->method, "HEAD") == 0)
-		bad |= curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
-	else if (has_body)
+		return curl_easy_setopt(easy, CURLOPT_NOBODY, 1L) == CURLE_OK && bad == 0;
+	bad |= curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE,
+							(curl_off_t) transfer->incoming.max_body_bytes);
+	if (outgoing->body != NULL)
 	{
 		bad |= curl_easy_setopt(easy, CURLOPT_POST, 1L);
 		bad |=
 			curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) outgoing->body_size);
-		bad |= curl_easy_setopt(easy, CURLOPT_POSTFIELDS,
-								outgoing->body != NULL ? outgoing->body : "");
+		bad |= curl_easy_setopt(easy, CURLOPT_POSTFIELDS, outgoing->body);
 	}
 	return bad == 0;
 }
@@ -717,7 +713,10 @@ note_socket(CURL *easy, curl_socket_t fd, int what, void *userdata, void *known)
 		(void) epoll_ctl(epoll_fd, EPOLL_CTL_DEL, fd, NULL);
 		return 0;
 	}
-	(void) epoll_ctl(epoll_fd, known != NULL ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event);
+
+	/* The number may have been another socket's, which libcurl closed without a word. */
+	if (epoll_ctl(epoll_fd, known != NULL ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event) < 0)
+		(void) epoll_ctl(epoll_fd, errno == ENOENT ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, fd, &event);
 	if (known == NULL)
 		(void) curl_multi_assign(pool->multi, fd, pool);
 	return 0;

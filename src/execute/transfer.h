@@ -72,8 +72,8 @@ extern TimestampTz inn_transfers_deadline(void);
 extern void inn_transfers_run(void);
 
 /*
- * Where to go: a URL, or, if there was one, what a redirect says, which may be relative to it, and takes over its query unless
- * it has one.  What is wrong with it, or NULL.
+ * Where to go: a URL, or, if there was one, what a redirect says, which may be relative to it, and
+ * takes over its query unless it has one.  What is wrong with it, or NULL.
  */
 extern const char *inn_transfer_set_url(InnTransfer *transfer, const char *text);
 

@@ -15,13 +15,16 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "utils/fmgrprotos.h"
 
 #include "base/errors.h"
 #include "base/guc.h"
 #include "base/json.h"
 #include "base/timer.h"
 #include "ingest/accept.h"
+#include "match/invoke.h"
 #include "match/match.h"
+#include "run/finish.h"
 #include "store/deliveries.h"
 
 static bool is_blank(const char *body, size_t size);
@@ -34,6 +37,7 @@ static void read_array(JsonbContainer *array, int64 text_bytes, const InnSeed *s
 static bool read_event(JsonbValue *value, int64 text_bytes, const InnSeed *seed,
 					   InnSubmission *submission);
 static void give_id(InnEvent *event, const InnSeed *seed, int index);
+static void accept_replies(InnChanges *changes);
 static void store_events(InnSubmission *const *submissions, int nsubmissions);
 
 void
@@ -69,6 +73,32 @@ inn_submission_from_json(Jsonb *json, InnSubmission *submission)
 {
 	*submission = (InnSubmission){0};
 	read_events(json, -1, NULL, INN_ACCEPT_ALL, submission);
+}
+
+/* It is judged under a name that anybody may use. */
+void
+inn_submission_from_invocation(const char *target, Jsonb *json, InnSubmission *submission)
+{
+	JsonbParseState *state = NULL;
+	Jsonb *named;
+
+	*submission = (InnSubmission){0};
+	if (!JB_ROOT_IS_OBJECT(json))
+	{
+		refuse_body(submission, ERRCODE_INN_JSON_INVALID,
+					"what a function is invoked with must be a JSON object", NULL);
+		return;
+	}
+	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	inn_json_put_text(&state, "name", "invoke");
+	named = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+	named = DatumGetJsonbP(
+		DirectFunctionCall2(jsonb_concat, JsonbPGetDatum(json), JsonbPGetDatum(named)));
+	read_events(named, -1, NULL, INN_ACCEPT_ALL, submission);
+	if (submission->is_refused)
+		return;
+	submission->events[0].name = INN_EVENT_INVOKED;
+	submission->events[0].data = inn_invoke_data(submission->events[0].data, target);
 }
 
 static void
@@ -166,8 +196,10 @@ void
 inn_accept(InnSubmission *const *submissions, int nsubmissions)
 {
 	InnRunList runs = {0};
+	InnChanges changes;
 	int *starts = palloc((nsubmissions + 1) * sizeof(int));
 
+	inn_changes_init(&changes);
 	store_events(submissions, nsubmissions);
 
 	for (int i = 0; i < nsubmissions; i++)
@@ -177,17 +209,28 @@ inn_accept(InnSubmission *const *submissions, int nsubmissions)
 		{
 			CHECK_FOR_INTERRUPTS();
 			if (!submissions[i]->events[j].is_known)
-				inn_match_event(&submissions[i]->events[j], &runs);
+				inn_match_event(&submissions[i]->events[j], &runs, &changes);
 		}
 	}
 	starts[nsubmissions] = runs.count;
 	inn_run_create(&runs);
+	accept_replies(&changes);
 
 	for (int i = 0; i < nsubmissions; i++)
 	{
 		submissions[i]->runs = runs.runs == NULL ? NULL : &runs.runs[starts[i]];
 		submissions[i]->nruns = starts[i + 1] - starts[i];
 	}
+}
+
+/* Events that are the answer to others, and ask for none themselves. */
+static void
+accept_replies(InnChanges *changes)
+{
+	InnSubmission submission = {.events = changes->events, .nevents = changes->nevents};
+
+	if (submission.nevents > 0)
+		inn_accept((InnSubmission *[]){&submission}, 1);
 }
 
 /* Insert the events of all in one go, and note for each which were known. */

@@ -55,6 +55,10 @@ extern void inn_submission_from_body(const char *body, size_t size, const InnSee
 /* The same for JSON that is parsed already. */
 extern void inn_submission_from_json(Jsonb *json, InnSubmission *submission);
 
+/* An event that invokes a function: an object as others, but without a name; target is the function's id or UUID. */
+extern void inn_submission_from_invocation(const char *target, Jsonb *json,
+										   InnSubmission *submission);
+
 /*
  * Store the events of all submissions and create the runs they cause.  Between inn_sql_begin() and
  * inn_sql_end(); all take effect when the transaction commits, or none.

@@ -5,7 +5,7 @@
  *
  * Candidates are found, not tried: first by the keys that the event's own values make (triggers.c), then those
  * of its name that have no keys.  Whoever is found is evaluated in full.  A function starts once, whichever of
- * its triggers are true.
+ * its triggers are true.  An invocation starts the function that it names, too.
  *
  * An expression that fails does not match and does no harm to the sender: it is noted for the function's owner
  * (faults.c).
@@ -21,8 +21,10 @@
 #include "utils/hsearch.h"
 
 #include "match/faults.h"
+#include "match/invoke.h"
 #include "match/match.h"
 #include "match/triggers.h"
+#include "run/finish.h"
 #include "schedule/admit.h"
 
 /* Functions found by key that are remembered without a table. */
@@ -33,11 +35,12 @@ typedef struct Matching
 	const InnEvent *event;
 	InnRunList *runs;
 	Jsonb *json; /* the event as expressions see it; NULL until one wants to */
-	int nfound;	 /* functions found by key */
+	int nfound;	 /* functions found by key, or by name */
 	pg_uuid_t found[FEW_FUNCTIONS];
 	HTAB *more_found;
 } Matching;
 
+static void match_invoked(Matching *matching, InnChanges *changes);
 static void match_keys(Matching *matching, const InnTriggerSet *set);
 static void match_set(Matching *matching, const InnTriggerSet *set, bool is_by_key);
 static bool is_match(Matching *matching, const InnCompiledTrigger *trigger);
@@ -46,11 +49,12 @@ static bool is_found(const Matching *matching, const pg_uuid_t *id);
 static void note_found(Matching *matching, const pg_uuid_t *id);
 
 void
-inn_match_event(const InnEvent *event, InnRunList *runs)
+inn_match_event(const InnEvent *event, InnRunList *runs, InnChanges *changes)
 {
 	Matching matching = {.event = event, .runs = runs};
 	const InnTriggerSet *set;
 
+	match_invoked(&matching, changes);
 	inn_triggers_begin();
 	set = inn_triggers_of_name(event->name);
 	if (set->npaths > 0)
@@ -61,6 +65,27 @@ inn_match_event(const InnEvent *event, InnRunList *runs)
 		pfree(matching.json);
 	if (matching.more_found != NULL)
 		hash_destroy(matching.more_found);
+}
+
+/* The function that the event is for, whatever its triggers are; it does not start once more by those. */
+static void
+match_invoked(Matching *matching, InnChanges *changes)
+{
+	InnFunction function;
+	char *target;
+
+	switch (inn_invoke_find(matching->event, &function, &target))
+	{
+		case INN_INVOKE_NOTHING:
+			return;
+		case INN_INVOKE_MISSING:
+			inn_finish_announce_missing(changes, matching->event, target);
+			return;
+		case INN_INVOKE_FUNCTION:
+			note_found(matching, &function.id);
+			inn_admit(matching->event, &function, matching->runs);
+			return;
+	}
 }
 
 /* What is at each path that some key looks at. */

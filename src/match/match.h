@@ -15,9 +15,10 @@
 #include "store/events.h"
 
 /*
- * Hand the event to every function that has a matching trigger, once each.  What is to run is added to
- * the list; nothing is written but questions for the scheduler (schedule/admit.h).
+ * Hand the event to every function that has a matching trigger, and to the one that it invokes, once each.  What is to run is added
+ * to the list; nothing is written but questions for the scheduler (schedule/admit.h).  Events that follow at once, because nobody can be
+ * invoked, are left in changes.
  */
-extern void inn_match_event(const InnEvent *event, InnRunList *runs);
+extern void inn_match_event(const InnEvent *event, InnRunList *runs, InnChanges *changes);
 
 #endif /* INN_MATCH_H */

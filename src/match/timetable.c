@@ -29,6 +29,7 @@
 #include "match/match.h"
 #include "match/timetable.h"
 #include "schedule/admit.h"
+#include "store/deliveries.h"
 #include "store/schedules.h"
 
 /* Ticks of one transaction. */
@@ -76,8 +77,9 @@ fire(const InnSchedule *schedule, InnRunList *runs)
 		return;
 	make_event(schedule, &event);
 	inn_events_insert(&event, 1);
+	inn_deliveries_put(&event, 1);
 	inn_admit(&event, &function, runs);
-	inn_match_event(&event, runs);
+	inn_match_event(&event, runs, NULL); /* it invokes nobody */
 }
 
 static void

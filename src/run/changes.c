@@ -13,6 +13,8 @@
  */
 #include "postgres.h"
 
+#include "common/hashfn.h"
+
 #include "base/claim.h"
 #include "base/timer.h"
 #include "run/changes.h"
@@ -35,10 +37,9 @@ static void set_versions(InnChanges *changes);
 bool
 inn_run_claim(const InnUlid *run_id)
 {
-	uint64 halves[2];
-
-	memcpy(halves, run_id->bytes, sizeof(halves));
-	return inn_claim_try(halves[0] ^ halves[1] ^ CLAIM_SALT);
+	/* Runs of one transaction have consecutive ids; their claims must not crowd into the same few slots. */
+	return inn_claim_try(
+		DatumGetUInt64(hash_any_extended(run_id->bytes, sizeof(run_id->bytes), CLAIM_SALT)));
 }
 
 void

@@ -115,13 +115,14 @@ unwrap(const JsonbValue *reported)
 	*source = reported == NULL ? (JsonbValue){.type = jbvNull} : *reported;
 	for (int depth = 0; depth < MAX_WRAPPING; depth++)
 	{
-		if (source->type == jbvString && parse_text(source, &inner))
-			*source = inner;
-		else if (is_object(source) && !is_error(source->val.binary.data) &&
-				 find_inner(source->val.binary.data, &inner))
-			*source = inner;
-		else
+		bool is_wrapped = source->type == jbvString
+							  ? parse_text(source, &inner)
+							  : is_object(source) && !is_error(source->val.binary.data) &&
+									find_inner(source->val.binary.data, &inner);
+
+		if (!is_wrapped)
 			break;
+		*source = inner;
 	}
 	return source;
 }

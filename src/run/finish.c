@@ -17,7 +17,8 @@
 #include "run/fault.h"
 #include "run/finish.h"
 
-static Jsonb *finish_data(const InnRunEnd *end, const InnEnding *ending);
+static Jsonb *finish_data(const InnRunEnd *end, const InnEnding *ending, const char *run_id);
+static Jsonb *missing_error(const char *message);
 static Jsonb *error_of(const InnRunEnd *end, const char *correlation);
 static void put_status(JsonbParseState **state, InnOutcome outcome);
 static void send(InnChanges *changes, const char *name, Jsonb *data, const InnEnding *ending,
@@ -30,12 +31,12 @@ inn_finish_announce(InnChanges *changes, const InnRunEnd *end, const InnEnding *
 	char run_id[INN_ULID_TEXT_LEN + 1];
 
 	Assert(ending->has_ended);
+	inn_ulid_format(&end->run_id, run_id);
 	if (!ending->has_event || strcmp(ending->event.name, INN_EVENT_FINISHED) == 0 ||
 		strcmp(ending->event.name, INN_EVENT_FAILED) == 0)
 		return;
 
-	data = finish_data(end, ending);
-	inn_ulid_format(&end->run_id, run_id);
+	data = finish_data(end, ending, run_id);
 	send(changes, INN_EVENT_FINISHED, data, ending, NULL);
 	if (end->outcome == INN_RUN_FAILED)
 		send(changes, INN_EVENT_FAILED, data, ending, pstrdup(run_id));
@@ -43,15 +44,37 @@ inn_finish_announce(InnChanges *changes, const InnRunEnd *end, const InnEnding *
 		send(changes, INN_EVENT_CANCELLED, data, ending, pstrdup(run_id));
 }
 
+void
+inn_finish_announce_missing(InnChanges *changes, const InnEvent *invocation, const char *target)
+{
+	InnEnding ending = {.function_slug = "", .has_event = true, .event = *invocation};
+	InnRunEnd end = {
+		.outcome = INN_RUN_FAILED,
+		.error = missing_error(psprintf("could not find function with ID: %s", target)),
+	};
+
+	send(changes, INN_EVENT_FINISHED, finish_data(&end, &ending, ""), &ending, NULL);
+}
+
+/* As SDKs know it: without "error". */
 static Jsonb *
-finish_data(const InnRunEnd *end, const InnEnding *ending)
+missing_error(const char *message)
+{
+	JsonbParseState *state = NULL;
+
+	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	inn_json_put_text(&state, "name", "Error");
+	inn_json_put_text(&state, "message", message);
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+}
+
+static Jsonb *
+finish_data(const InnRunEnd *end, const InnEnding *ending, const char *run_id)
 {
 	Jsonb *event = inn_event_to_jsonb(&ending->event);
 	char *correlation = inn_event_correlation(&ending->event);
-	char run_id[INN_ULID_TEXT_LEN + 1];
 	JsonbParseState *state = NULL;
 
-	inn_ulid_format(&end->run_id, run_id);
 	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	inn_json_put_text(&state, "function_id", ending->function_slug);
 	inn_json_put_text(&state, "run_id", run_id);

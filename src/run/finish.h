@@ -24,6 +24,10 @@
  */
 extern void inn_finish_announce(InnChanges *changes, const InnRunEnd *end, const InnEnding *ending);
 
+/* Tell who has invoked a function that there is none of that name. */
+extern void inn_finish_announce_missing(InnChanges *changes, const InnEvent *invocation,
+										const char *target);
+
 /* What names the step that has invoked the run of an event: data._inngest.correlation_id; NULL if none has. */
 extern char *inn_event_correlation(const InnEvent *event);
 

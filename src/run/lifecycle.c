@@ -44,10 +44,13 @@
 #define EXPIRE_BATCH 100
 
 static void put_first_jobs(const InnRun *runs, int nruns);
+static void put_cancels(const InnRunList *list);
 static int drop_ended(InnItem *items, int nitems);
 static int take(const InnFunction *function, const InnUlid *run_ids, int nrun_ids, TimestampTz now,
 				int max, InnItem *items);
 static void start(const InnItem *items, int nitems, TimestampTz now, int64 usec, InnLease *leases);
+static void put_finish_timeouts(const InnFunction *function, const InnItem *items, int nitems,
+								TimestampTz now);
 static InnLease end_lease(const InnUlid *run_id, const InnUlid *lease_id, TimestampTz now);
 static void report_lost(const InnUlid *run_id) pg_attribute_noreturn();
 static InnAttempt attempt_of(const InnLease *lease, const char *status, TimestampTz now);
@@ -76,22 +79,21 @@ inn_run_create(const InnRunList *list)
 	inn_runs_insert(list->runs, list->count);
 	inn_queue_put_first(list->runs, list->count);
 	put_first_jobs(list->runs, list->count);
+	put_cancels(list);
 	inn_outbox_put_created(list->runs, list->count);
 }
 
-/* The first calls of new runs of apps. */
+/* The first calls of new runs of apps, and when runs have to have started. */
 static void
 put_first_jobs(const InnRun *runs, int nruns)
 {
 	TimestampTz now = inn_now();
-	InnJob *jobs = palloc(nruns * sizeof(InnJob));
+	InnJob *jobs = palloc(2 * nruns * sizeof(InnJob));
 	int njobs = 0;
 
 	for (int i = 0; i < nruns; i++)
 	{
-		if (runs[i].is_pull || runs[i].is_skipped)
-			continue;
-		jobs[njobs++] = (InnJob){
+		InnJob job = {
 			.kind = INN_JOB_CALL,
 			.app_id = runs[i].app_id,
 			.function_id = runs[i].function_id,
@@ -100,8 +102,35 @@ put_first_jobs(const InnRun *runs, int nruns)
 			.generation = 1,
 			.queued_at = now,
 		};
+
+		if (runs[i].is_skipped)
+			continue;
+		if (!runs[i].is_pull)
+			jobs[njobs++] = job;
+		if (runs[i].start_timeout_usec == 0)
+			continue;
+		job.kind = INN_JOB_START_TIMEOUT;
+		job.run_at = inn_run_queued_at(&runs[i].id) + runs[i].start_timeout_usec;
+		jobs[njobs++] = job;
 	}
 	inn_jobs_put(jobs, njobs);
+}
+
+TimestampTz
+inn_run_queued_at(const InnUlid *run_id)
+{
+	return inn_from_unix_ms(inn_ulid_unix_ms(run_id));
+}
+
+static void
+put_cancels(const InnRunList *list)
+{
+	InnPause *pauses = palloc(Max(list_length(list->pauses), 1) * sizeof(InnPause));
+	ListCell *cell;
+
+	foreach(cell, list->pauses)
+		pauses[foreach_current_index(cell)] = *(InnPause *) lfirst(cell);
+	inn_pauses_put(pauses, list_length(list->pauses));
 }
 
 int
@@ -126,6 +155,8 @@ inn_run_lease(const InnFunction *functions, int nfunctions, const InnUlid *run_i
 			continue;
 		nitems = take(function, run_ids, nrun_ids, now, max - nleases, items);
 		start(items, nitems, now, usec, &leases[nleases]);
+		if (function->finish_timeout_usec > 0)
+			put_finish_timeouts(function, items, nitems, now);
 		nleases += nitems;
 	}
 	return nleases;
@@ -199,6 +230,30 @@ start(const InnItem *items, int nitems, TimestampTz now, int64 usec, InnLease *l
 		inn_runs_start(ids, nstarted, now);
 		inn_outbox_put_status(ids, functions, nstarted);
 	}
+}
+
+/* Runs that start now have so long to end. */
+static void
+put_finish_timeouts(const InnFunction *function, const InnItem *items, int nitems, TimestampTz now)
+{
+	InnJob *jobs = palloc(Max(nitems, 1) * sizeof(InnJob));
+	int njobs = 0;
+
+	for (int i = 0; i < nitems; i++)
+	{
+		if (items[i].attempt > 0)
+			continue;
+		jobs[njobs++] = (InnJob){
+			.kind = INN_JOB_FINISH_TIMEOUT,
+			.app_id = function->app_id,
+			.function_id = function->id,
+			.run_id = items[i].run_id,
+			.run_at = now + function->finish_timeout_usec,
+			.generation = 1,
+			.queued_at = now,
+		};
+	}
+	inn_jobs_put(jobs, njobs);
 }
 
 void
@@ -320,6 +375,33 @@ inn_run_claim_patiently(const InnUlid *run_id)
 					errhint("Try again when that has ended."));
 		inn_nap(CLAIM_NAP_USEC);
 	}
+}
+
+InnCancelResult
+inn_run_try_cancel(InnChanges *changes, const InnUlid *run_id)
+{
+	InnRunStanding standing;
+	InnLease lease;
+
+	if (inn_changes_is_ending(changes, run_id))
+		return INN_CANCEL_ENDED;
+	if (!inn_run_claim(run_id))
+		return INN_CANCEL_BUSY;
+	if (!inn_runs_standing(run_id, &standing) || !standing.is_alive)
+		return INN_CANCEL_ENDED;
+
+	/* A pull run belongs to who has its item or its lease, and that may be a session that does not commit. */
+	if (standing.is_pulled && !inn_queue_try_remove(run_id))
+	{
+		InnAttempt attempt;
+
+		if (!inn_leases_try_revoke(run_id, &lease))
+			return INN_CANCEL_BUSY;
+		attempt = attempt_of(&lease, "CANCELLED", changes->now);
+		inn_changes_attempt(changes, &attempt);
+	}
+	inn_changes_end(changes, &(InnRunEnd){.run_id = *run_id, .outcome = INN_RUN_CANCELLED});
+	return INN_CANCEL_DONE;
 }
 
 TimestampTz

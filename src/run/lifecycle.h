@@ -8,7 +8,7 @@
  *		QUEUED	-> RUNNING		[inn_run_lease; inn_runs_start, by the executor]
  *		RUNNING	-> COMPLETED	[inn_run_complete; run/opcode.h]
  *		RUNNING	-> FAILED		[inn_run_fail, inn_run_expire; run/opcode.h]
- *		any but ended -> CANCELLED	[inn_run_cancel]
+ *		any but ended -> CANCELLED	[inn_run_cancel, inn_run_try_cancel]
  *
  * All are called between inn_sql_begin() and inn_sql_end(), and take effect when the transaction commits.  Those that may end a
  * run collect that (run/changes.h), for the caller to write and to send the events that follow (ingest/settle.h).
@@ -38,11 +38,12 @@ typedef struct InnRunList
 	InnRun *runs;
 	int count;
 	int capacity;
+	List *pauses; /* InnPause: what cancels them */
 } InnRunList;
 
 extern void inn_run_list_add(InnRunList *list, const InnRun *run);
 
-/* Create runs with their first queue items, and announce them. */
+/* Create runs with their first queue items, what cancels them and their timeouts, and announce them. */
 extern void inn_run_create(const InnRunList *list);
 
 /*
@@ -75,17 +76,27 @@ extern TimestampTz inn_run_extend(const InnUlid *run_id, const InnUlid *lease_id
  */
 extern bool inn_run_cancel(InnChanges *changes, const InnUlid *run_id);
 
+typedef enum InnCancelResult
+{
+	INN_CANCEL_DONE,
+	INN_CANCEL_ENDED, /* it had ended, or is about to */
+	INN_CANCEL_BUSY	  /* somebody is changing it: try again */
+} InnCancelResult;
+
+/* The same without waiting for anybody. */
+extern InnCancelResult inn_run_try_cancel(InnChanges *changes, const InnUlid *run_id);
+
+/* inn_run_claim() for those who can wait a moment.  ERRORs: ERRCODE_LOCK_NOT_AVAILABLE. */
+extern void inn_run_claim_patiently(const InnUlid *run_id);
+
 /*
  * Give up on expired leases: the next attempt of each is queued at once, without backoff, as nothing
  * is known to be wrong but the worker; returns when the next lease will expire.
  */
 extern TimestampTz inn_run_expire(InnChanges *changes);
 
-/*
- * Claim a run (run/changes.h) and wait a moment if somebody else is changing it; ERRCODE_LOCK_NOT_AVAILABLE if that takes long.
- * For commands; workers that serve everybody come back later instead.
- */
-extern void inn_run_claim_patiently(const InnUlid *run_id);
+/* When a run was created. */
+extern TimestampTz inn_run_queued_at(const InnUlid *run_id);
 
 /* When the attempt after a failed one may start; failed_attempt counts from 0. */
 extern TimestampTz inn_retry_time(int failed_attempt, TimestampTz now);

@@ -197,14 +197,12 @@ read_error(JsonbContainer *object, InnOp *op)
 	bool is_needed = op->kind == INN_OP_STEP_ERROR || op->kind == INN_OP_STEP_FAILED;
 	JsonbValue value;
 	JsonbValue flag;
+	bool is_given = inn_json_find(object, "error", &value) && value.type != jbvNull;
 
-	if (inn_json_find(object, "error", &value) && value.type != jbvNull)
-		op->error = inn_fault_of_step(&value);
-	else if (is_needed && inn_json_find(object, "data", &value))
-		op->error = inn_fault_of_step(&value);
-	else if (is_needed)
-		op->error = inn_fault_of_step(NULL);
-
+	if (is_needed && !is_given)
+		is_given = inn_json_find(object, "data", &value);
+	if (is_needed || is_given)
+		op->error = inn_fault_of_step(is_given ? &value : NULL);
 	op->is_final = op->error != NULL && inn_json_find(&op->error->root, "noRetry", &flag) &&
 				   flag.val.boolean;
 }

@@ -46,7 +46,6 @@ static bool find_option(const InnWaiting *waiting, const char *key, JsonbValue *
 static InnPause new_pause(const InnWaiting *waiting, InnPauseKind kind, TimestampTz expires_at);
 static bool is_condition(const char *expression, const char **error);
 static void note_problem(void *arg, InnCelProblem problem, const InnCelFault *fault);
-static Jsonb *starting_event(const InnWaiting *waiting);
 static bool take_signal(const InnWaiting *waiting, const char *signal);
 static InnEvent invocation(const InnWaiting *waiting, const char *target, const char *correlation,
 						   TimestampTz expires_at);
@@ -197,7 +196,7 @@ inn_wait_for_event(const InnWaiting *waiting)
 	{
 		pause.expression = expression;
 		if (!is_condition(expression, &error) ||
-			!inn_pause_set_key(&pause, starting_event(waiting), &error))
+			!inn_pause_set_key(&pause, inn_pause_starting_event(&waiting->event_id), &error))
 		{
 			fail(waiting, "InvalidExpression",
 				 psprintf("the expression of step \"%s\" is invalid: %s", waiting->op->name,
@@ -228,14 +227,13 @@ note_problem(void *arg, InnCelProblem problem, const InnCelFault *fault)
 		*error = pstrdup(fault->message);
 }
 
-/* As expressions see it; of an event that is not kept any more, nothing. */
-static Jsonb *
-starting_event(const InnWaiting *waiting)
+Jsonb *
+inn_pause_starting_event(const InnUlid *event_id)
 {
 	InnEvent event;
 
-	if (!inn_events_read(&waiting->event_id, &event))
-		event = (InnEvent){.id = waiting->event_id, .name = ""};
+	if (!inn_events_read(event_id, &event))
+		event = (InnEvent){.id = *event_id, .name = ""};
 	return inn_event_to_jsonb(&event);
 }
 

@@ -37,6 +37,9 @@ extern void inn_wait_for_signal(const InnWaiting *waiting);
 /* Start another function, and wait for its end. */
 extern void inn_wait_for_invoked(const InnWaiting *waiting);
 
+/* The event that a run was started by, as the expressions of its pauses see it; of one that is not kept any more, nothing. */
+extern Jsonb *inn_pause_starting_event(const InnUlid *event_id);
+
 /*
  * Look a pause up by value, if its expression allows that: sets path and value_hash.  event is the one that has started the
  * run.  False, with a sentence, if it is no expression that can be tried.

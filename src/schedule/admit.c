@@ -25,6 +25,7 @@
 #include "base/ident.h"
 #include "base/timer.h"
 #include "schedule/admit.h"
+#include "schedule/cancels.h"
 
 /* Admissions decided in one transaction. */
 #define ADMIT_BATCH 100
@@ -67,6 +68,7 @@ try_admit(const InnEvent *event, const InnFunction *function, InnRunList *runs)
 			return true;
 	}
 	inn_run_list_add(runs, &run);
+	inn_cancels_add(&run, function, event, runs);
 	return true;
 }
 
@@ -84,6 +86,7 @@ new_run(const InnEvent *event, const InnFunction *function)
 		.is_delayed = event->ts > event->received_at,
 		.is_pull = function->runtime == INN_RUNTIME_PULL,
 		.is_skipped = function->is_paused,
+		.start_timeout_usec = function->start_timeout_usec,
 	};
 
 	inn_ulid_generate(&run.id);
@@ -104,6 +107,7 @@ inn_admit_again(const InnUlid *run_id)
 	run.run_at = inn_now();
 	run.is_delayed = false;
 	inn_run_list_add(&runs, &run);
+	inn_cancels_add(&run, &function, &event, &runs);
 	inn_run_create(&runs);
 	inn_runs_set_original(&run.id, &origin.original_id);
 	return run.id;

@@ -300,6 +300,16 @@ inn_functions_by_id(const pg_uuid_t *id, InnFunction *function)
 	return read_one(&by_id, inn_arg_uuid(id), function);
 }
 
+/* By its id first: that may look like a UUID. */
+bool
+inn_functions_by_name(const char *name, InnFunction *function)
+{
+	pg_uuid_t id;
+
+	return inn_functions_by_slug(name, function) ||
+		   (inn_uuid_parse(name, &id) && inn_functions_by_id(&id, function));
+}
+
 static bool
 read_one(InnPlan *plan, InnArg key, InnFunction *function)
 {

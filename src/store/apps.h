@@ -80,6 +80,9 @@ extern InnTrigger *inn_triggers_by_key(const InnTriggerPath *path, int64 hash, i
 extern bool inn_functions_by_slug(const char *slug, InnFunction *function);
 extern bool inn_functions_by_id(const pg_uuid_t *id, InnFunction *function);
 
+/* The same for who may name it by either. */
+extern bool inn_functions_by_name(const char *name, InnFunction *function);
+
 /* An event that cancels the runs of a function. */
 typedef struct InnCancel
 {

@@ -159,6 +159,9 @@ inn_events_read(const InnUlid *id, InnEvent *event)
 	if (INN_RUN(&read_one, inn_arg_ulid(id)) == 0)
 		return false;
 	inn_events_row(0, 1, id, event);
+
+	/* Events are large, and one transaction may read many. */
+	SPI_freetuptable(SPI_tuptable);
 	return true;
 }
 

@@ -77,13 +77,16 @@ static InnPlan next_due = {"SELECT run_at FROM inngest.jobs"
 						   {TIMESTAMPTZOID},
 						   .is_generic = true};
 
-static InnPlan remove_timed = {"DELETE FROM inngest.jobs j"
-							   " USING unnest($1, $2) WITH ORDINALITY AS i (run_at, id, n)"
-							   " WHERE j.run_at = i.run_at AND j.id = i.id AND j.run_at IS NOT NULL"
-							   " RETURNING i.n::int4",
-							   2,
-							   {TIMESTAMPTZARRAYOID, INT8ARRAYOID},
-							   .is_generic = true};
+static InnPlan remove_timed = {
+	"WITH gone AS MATERIALIZED (SELECT i.n, x.place FROM unnest($1, $2) WITH ORDINALITY AS i (run_at, id, n),"
+	" LATERAL (SELECT j.ctid AS place FROM inngest.jobs j"
+	" WHERE j.run_at = i.run_at AND j.id = i.id AND j.run_at IS NOT NULL FOR UPDATE SKIP LOCKED) x)"
+	" DELETE FROM inngest.jobs j USING gone"
+	" WHERE j.ctid = gone.place"
+	" RETURNING gone.n::int4",
+	2,
+	{TIMESTAMPTZARRAYOID, INT8ARRAYOID},
+	.is_generic = true};
 
 static InnPlan remove_runs = {"DELETE FROM inngest.jobs j"
 							  " USING unnest($1) AS r (id)"
@@ -316,15 +319,15 @@ inn_jobs_next_due(TimestampTz from)
 }
 
 void
-inn_jobs_remove_timed(const InnJob *jobs, int njobs, bool *removed)
+inn_jobs_remove_timed(const InnJob *const *jobs, int njobs, bool *removed)
 {
 	Datum *times = palloc(Max(njobs, 1) * sizeof(Datum));
 	Datum *ids = palloc(Max(njobs, 1) * sizeof(Datum));
 
 	for (int i = 0; i < njobs; i++)
 	{
-		times[i] = TimestampTzGetDatum(jobs[i].run_at);
-		ids[i] = Int64GetDatum(jobs[i].id);
+		times[i] = TimestampTzGetDatum(jobs[i]->run_at);
+		ids[i] = Int64GetDatum(jobs[i]->id);
 	}
 	note_removed(INN_RUN(&remove_timed, inn_arg_array(times, NULL, njobs, TIMESTAMPTZOID),
 						 inn_arg_array(ids, NULL, njobs, INT8OID)),

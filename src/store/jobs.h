@@ -82,8 +82,8 @@ extern InnJob *inn_jobs_read_due(TimestampTz from, TimestampTz until, int max, i
 /* The time of the first job at or after another; INN_NEVER if there is none. */
 extern TimestampTz inn_jobs_next_due(TimestampTz from);
 
-/* Delete jobs that wait for their time: sets removed[i] for those that were still there. */
-extern void inn_jobs_remove_timed(const InnJob *jobs, int njobs, bool *removed);
+/* Delete jobs that wait for their time: sets removed[i] for those that were there and nobody else is just deleting. */
+extern void inn_jobs_remove_timed(const InnJob *const *jobs, int njobs, bool *removed);
 
 /* Delete whatever runs that have ended had still to do. */
 extern void inn_jobs_remove_runs(const InnUlid *run_ids, int nruns);

@@ -29,6 +29,7 @@
 
 #include "base/errors.h"
 #include "base/ident.h"
+#include "base/sign.h"
 #include "store/keys.h"
 
 /* Random bytes of a new key. */
@@ -83,7 +84,6 @@ static uint8 bearer_hashes[MAX_BEARERS][INN_SHA256_BYTES];
 static void judge_name(const char *name);
 static void judge_event_key(const char *key);
 static char *signing_key_digits(const char *key);
-static const char *without_prefix(const char *key);
 static char *random_text(const char *prefix, bool is_hex);
 static bytea *hash_of(const char *key);
 static void tell_everybody(void);
@@ -195,7 +195,7 @@ inn_keys_create_signing_key(const char *key)
 static char *
 signing_key_digits(const char *key)
 {
-	const char *digits = without_prefix(key);
+	const char *digits = inn_sign_key_secret(key);
 	size_t ndigits = strlen(digits);
 
 	if (ndigits < INN_SIGNING_KEY_MIN_DIGITS || ndigits > INN_SIGNING_KEY_MAX_DIGITS ||
@@ -207,19 +207,6 @@ signing_key_digits(const char *key)
 				errdetail("\"signkey-\", letters or digits, and \"-\" may stand before them."),
 				errhint("Call inngest.create_signing_key() without a key to have one made."));
 	return pstrdup(digits);
-}
-
-/* Behind ^signkey-\w+- if that is how it begins. */
-static const char *
-without_prefix(const char *key)
-{
-	const char *end;
-
-	if (strncmp(key, "signkey-", 8) != 0)
-		return key;
-	for (end = key + 8; isalnum((unsigned char) *end) || *end == '_'; end++)
-		;
-	return end > key + 8 && *end == '-' ? end + 1 : key;
 }
 
 /* Chance, as two hexadecimal digits a byte, or as six bits of each byte. */
@@ -436,7 +423,7 @@ inn_keys_other_signing_key(void)
 bool
 inn_keys_is_signing_key(const char *token)
 {
-	return is_among(without_prefix(token), bearer_hashes, nbearers);
+	return is_among(inn_sign_key_secret(token), bearer_hashes, nbearers);
 }
 
 static bool

@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
@@ -21,6 +22,9 @@
 #include "store/pauses.h"
 
 #define PAUSE_COLUMNS 15
+
+/* How soon after a run that can be cancelled has begun the scheduler looks for events that came meanwhile. */
+#define LOOK_AGAIN_USEC USECS_PER_SEC
 
 static InnPlan put_pauses = {
 	"INSERT INTO inngest.pauses (run_id, step_id, kind, app_id, function_id, name, event_name, expression, path,"
@@ -41,8 +45,10 @@ static InnPlan put_pauses = {
 /* What row_pause() reads. */
 #define READ_COLUMNS \
 	"SELECT p.run_id, p.step_id, p.kind, p.app_id, p.function_id, p.name, p.event_name, p.expression, p.path," \
-	" p.value_hash, p.signal, p.is_grouped, p.is_race, p.created_at, p.expires_at, p.since_xact, p.matched_id," \
+	" p.value_hash, p.signal, p.is_grouped, p.is_race, p.created_at, p.expires_at, p.since_xact," \
+	" EXISTS (SELECT FROM inngest.pause_matches m WHERE m.run_id = p.run_id AND m.step_id = p.step_id)," \
 	" r.event_id"
+#define READ_COLUMN_COUNT 18
 #define JOIN_RUN \
 	", LATERAL (SELECT event_id FROM inngest.function_runs r WHERE r.id = p.run_id OFFSET 0) r"
 
@@ -69,25 +75,25 @@ static InnPlan pause_paths =
 	 {TEXTOID},
 	 .is_generic = true};
 
-static InnPlan read_keyed =
-	{READ_COLUMNS
-	 " FROM (SELECT * FROM inngest.pauses x"
-	 " WHERE x.event_name = $1 AND x.path = $2 AND x.value_hash = $3 AND x.path IS NOT NULL"
-	 " AND x.run_id > $4::inngest.ulid AND x.matched_id IS NULL"
-	 " ORDER BY x.run_id"
-	 " LIMIT $5) p" JOIN_RUN " ORDER BY p.run_id",
-	 5,
-	 {TEXTOID, TEXTOID, INT8OID, UUIDOID, INT4OID},
-	 .is_generic = true};
-
-static InnPlan read_unkeyed = {
+/* Never a part of a run's pauses, so that the run can be the mark of how far one has come. */
+static InnPlan read_candidates = {
 	READ_COLUMNS
-	" FROM (SELECT * FROM inngest.pauses x"
-	" WHERE x.event_name = $1 AND x.path IS NULL AND x.run_id > $2::inngest.ulid AND x.matched_id IS NULL"
-	" ORDER BY x.event_name, x.run_id"
-	" LIMIT $3) p" JOIN_RUN " ORDER BY p.run_id",
-	3,
-	{TEXTOID, UUIDOID, INT4OID},
+	" FROM (SELECT * FROM ("
+	" SELECT x.* FROM unnest($2, $3) AS k (path, value_hash),"
+	" LATERAL (SELECT * FROM inngest.pauses y"
+	" WHERE y.event_name = $1 AND y.path = k.path AND y.value_hash = k.value_hash AND y.path IS NOT NULL"
+	" AND y.run_id > $4::inngest.ulid"
+	" ORDER BY y.run_id"
+	" FETCH FIRST $5 ROWS WITH TIES) x"
+	" UNION ALL"
+	" (SELECT * FROM inngest.pauses y"
+	" WHERE y.event_name = $1 AND y.path IS NULL AND y.run_id > $4::inngest.ulid"
+	" ORDER BY y.event_name, y.run_id"
+	" FETCH FIRST $5 ROWS WITH TIES)) c"
+	" ORDER BY c.run_id"
+	" FETCH FIRST $5 ROWS WITH TIES) p" JOIN_RUN " ORDER BY p.run_id",
+	5,
+	{TEXTOID, TEXTARRAYOID, INT8ARRAYOID, UUIDOID, INT4OID},
 	.is_generic = true};
 
 static InnPlan waits_for = {
@@ -99,13 +105,16 @@ static InnPlan waits_for = {
 	{TEXTARRAYOID},
 	.is_generic = true};
 
-static InnPlan remove_pauses = {"DELETE FROM inngest.pauses p"
-								" USING unnest($1, $2) WITH ORDINALITY AS i (run_id, step_id, n)"
-								" WHERE p.run_id = i.run_id::inngest.ulid AND p.step_id = i.step_id"
-								" RETURNING i.n::int4",
-								2,
-								{UUIDARRAYOID, TEXTARRAYOID},
-								.is_generic = true};
+static InnPlan remove_pauses = {
+	"WITH gone AS MATERIALIZED (SELECT i.n, x.place FROM unnest($1, $2) WITH ORDINALITY AS i (run_id, step_id, n),"
+	" LATERAL (SELECT p.ctid AS place FROM inngest.pauses p"
+	" WHERE p.run_id = i.run_id::inngest.ulid AND p.step_id = i.step_id FOR UPDATE SKIP LOCKED) x)"
+	" DELETE FROM inngest.pauses p USING gone"
+	" WHERE p.ctid = gone.place"
+	" RETURNING gone.n::int4",
+	2,
+	{UUIDARRAYOID, TEXTARRAYOID},
+	.is_generic = true};
 
 static InnPlan remove_runs = {"DELETE FROM inngest.pauses p"
 							  " USING unnest($1) AS r (id)"
@@ -114,24 +123,39 @@ static InnPlan remove_runs = {"DELETE FROM inngest.pauses p"
 							  {UUIDARRAYOID},
 							  .is_generic = true};
 
-static InnPlan mark = {"UPDATE inngest.pauses SET matched_id = $3::inngest.ulid"
-					   " WHERE run_id = $1::inngest.ulid AND step_id = $2 AND matched_id IS NULL",
-					   3,
-					   {UUIDOID, TEXTOID, UUIDOID}};
+static InnPlan note_match = {"INSERT INTO inngest.pause_matches (run_id, step_id, event_id)"
+							 " VALUES ($1::inngest.ulid, $2, $3::inngest.ulid)"
+							 " ON CONFLICT DO NOTHING",
+							 3,
+							 {UUIDOID, TEXTOID, UUIDOID}};
+
+static InnPlan drop_vain_matches = {
+	"DELETE FROM inngest.pause_matches m"
+	" WHERE NOT EXISTS (SELECT FROM inngest.pauses p WHERE p.run_id = m.run_id AND p.step_id = m.step_id)",
+	0,
+	{0}};
+
+static InnPlan remove_match =
+	{"DELETE FROM inngest.pause_matches WHERE run_id = $1::inngest.ulid AND step_id = $2",
+	 2,
+	 {UUIDOID, TEXTOID}};
 
 static InnPlan read_matched =
-	{READ_COLUMNS
-	 " FROM (SELECT * FROM inngest.pauses x WHERE x.matched_id IS NOT NULL ORDER BY x.run_id"
-	 " LIMIT $1) p" JOIN_RUN,
-	 1,
-	 {INT4OID},
+	{READ_COLUMNS ", m.event_id"
+				  " FROM (SELECT * FROM inngest.pause_matches x WHERE x.run_id > $1::inngest.ulid"
+				  " ORDER BY x.run_id"
+				  " FETCH FIRST $2 ROWS WITH TIES) m,"
+				  " LATERAL (SELECT * FROM inngest.pauses x"
+				  " WHERE x.run_id = m.run_id AND x.step_id = m.step_id OFFSET 0) p" JOIN_RUN
+				  " ORDER BY p.run_id",
+	 2,
+	 {UUIDOID, INT4OID},
 	 .is_generic = true};
 
 static InnPlan read_expired = {READ_COLUMNS " FROM (SELECT * FROM inngest.pauses x"
 											" WHERE x.expires_at >= $1 AND x.expires_at <= $2"
 											" ORDER BY x.expires_at"
-											" LIMIT $3) p" JOIN_RUN
-											" WHERE p.matched_id IS NULL ORDER BY p.expires_at",
+											" LIMIT $3) p" JOIN_RUN " ORDER BY p.expires_at",
 							   3,
 							   {TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID},
 							   .is_generic = true};
@@ -206,14 +230,20 @@ inn_pauses_put(InnPause *pauses, int npauses)
 	note_new(pauses, npauses, inn_plan_run(&put_pauses, PAUSE_COLUMNS, args));
 }
 
-/* Before it exists: whoever sends the event from now on wakes the scheduler, who looks again when we commit. */
+/*
+ * Before it exists: whoever sends the event from now on wakes the scheduler, who looks again when we commit.  Not at once for each
+ * run that could be cancelled: there are many.
+ */
 static void
 tell_about(const InnPause *pause)
 {
+	TimestampTz look_at = pause->kind == INN_PAUSE_CANCEL ? inn_now() + LOOK_AGAIN_USEC
+														  : DT_NOBEGIN;
+
 	if (pause->event_name != NULL)
 		inn_awaited_note(pause->event_name);
 	inn_tide_note(INN_TIDE_EXPIRIES, pause->expires_at);
-	inn_wake_at_commit(INN_ROLE_SCHEDULER);
+	inn_wake_at_commit_for(INN_ROLE_SCHEDULER, Min(look_at, pause->expires_at));
 }
 
 static void
@@ -303,19 +333,20 @@ inn_pauses_paths(const char *event_name, int *count)
 }
 
 InnPause *
-inn_pauses_read_keyed(const char *event_name, const char *path, int64 value_hash,
-					  const InnUlid *after, int max, int *count)
+inn_pauses_read_candidates(const char *event_name, const InnPauseKey *keys, int nkeys,
+						   const InnUlid *after, int max, int *count)
 {
-	return row_pauses(INN_RUN(&read_keyed, inn_arg_cstring(event_name), inn_arg_cstring(path),
-							  inn_arg(Int64GetDatum(value_hash)), inn_arg_ulid(after),
-							  inn_arg(Int32GetDatum(max))),
-					  count);
-}
+	Datum *paths = palloc(Max(nkeys, 1) * sizeof(Datum));
+	Datum *hashes = palloc(Max(nkeys, 1) * sizeof(Datum));
 
-InnPause *
-inn_pauses_read_unkeyed(const char *event_name, const InnUlid *after, int max, int *count)
-{
-	return row_pauses(INN_RUN(&read_unkeyed, inn_arg_cstring(event_name), inn_arg_ulid(after),
+	for (int i = 0; i < nkeys; i++)
+	{
+		paths[i] = CStringGetTextDatum(keys[i].path);
+		hashes[i] = Int64GetDatum(keys[i].value_hash);
+	}
+	return row_pauses(INN_RUN(&read_candidates, inn_arg_cstring(event_name),
+							  inn_arg_array(paths, NULL, nkeys, TEXTOID),
+							  inn_arg_array(hashes, NULL, nkeys, INT8OID), inn_arg_ulid(after),
 							  inn_arg(Int32GetDatum(max))),
 					  count);
 }
@@ -345,10 +376,10 @@ static InnPause
 row_pause(uint64 row)
 {
 	bool has_no_hash;
-	bool is_unmatched;
 	bool is_null;
 	Datum hash = inn_row_datum(row, 10, &has_no_hash);
-	InnPause pause = {
+
+	return (InnPause){
 		.run_id = inn_row_ulid(row, 1),
 		.step_id = inn_row_text(row, 2),
 		.kind = kind_of(inn_row_text(row, 3)),
@@ -365,13 +396,9 @@ row_pause(uint64 row)
 		.created_at = inn_row_time(row, 14, 0),
 		.expires_at = inn_row_time(row, 15, 0),
 		.since_xact = DatumGetUInt64(inn_row_datum(row, 16, &is_null)),
-		.event_id = inn_row_ulid(row, 18),
+		.is_matched = inn_row_bool(row, 17),
+		.event_id = inn_row_ulid(row, READ_COLUMN_COUNT),
 	};
-
-	(void) inn_row_datum(row, 17, &is_unmatched);
-	if (!is_unmatched)
-		pause.matched_id = inn_row_ulid(row, 17);
-	return pause;
 }
 
 static InnPauseKind
@@ -421,16 +448,29 @@ ulid_array(const InnUlid *ids, int nids)
 }
 
 void
-inn_pauses_mark(const InnPause *pause, const InnUlid *event_id)
+inn_pauses_note_match(const InnPause *pause, const InnUlid *event_id)
 {
-	(void) INN_RUN(&mark, inn_arg_ulid(&pause->run_id), inn_arg_cstring(pause->step_id),
+	(void) INN_RUN(&note_match, inn_arg_ulid(&pause->run_id), inn_arg_cstring(pause->step_id),
 				   inn_arg_ulid(event_id));
 }
 
-InnPause *
-inn_pauses_read_matched(int max, int *count)
+void
+inn_pauses_remove_match(const InnPause *pause)
 {
-	return row_pauses(INN_RUN(&read_matched, inn_arg(Int32GetDatum(max))), count);
+	(void) INN_RUN(&remove_match, inn_arg_ulid(&pause->run_id), inn_arg_cstring(pause->step_id));
+}
+
+InnPause *
+inn_pauses_read_matched(const InnUlid *after, int max, int *count)
+{
+	InnPause *pauses;
+
+	(void) inn_plan_run(&drop_vain_matches, 0, NULL);
+	pauses =
+		row_pauses(INN_RUN(&read_matched, inn_arg_ulid(after), inn_arg(Int32GetDatum(max))), count);
+	for (int i = 0; i < *count; i++)
+		pauses[i].matched_id = inn_row_ulid(i, READ_COLUMN_COUNT + 1);
+	return pauses;
 }
 
 InnPause *
@@ -447,6 +487,15 @@ inn_pauses_next_expiry(TimestampTz from)
 	if (INN_RUN(&next_expiry, inn_arg_time(from)) == 0)
 		return INN_NEVER;
 	return inn_row_time(0, 1, INN_NEVER);
+}
+
+int64
+inn_pause_number(const InnPause *pause)
+{
+	uint64 run = DatumGetUInt64(hash_any_extended(pause->run_id.bytes, sizeof(InnUlid), 0));
+
+	return (int64) DatumGetUInt64(hash_any_extended((const unsigned char *) pause->step_id,
+													(int) strlen(pause->step_id), run));
 }
 
 void

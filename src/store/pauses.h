@@ -52,7 +52,8 @@ typedef struct InnPause
 	TimestampTz created_at;
 	TimestampTz expires_at;
 	InnUlid event_id;	/* when read: the event that its run was started by */
-	InnUlid matched_id; /* when read by inn_pauses_read_matched() */
+	bool is_matched;	/* when read: it is among inn_pauses_read_matched() */
+	InnUlid matched_id; /* when read by that: the event that has ended it */
 	bool is_new;		/* set by inn_pauses_put(): there was none of this step */
 } InnPause;
 
@@ -71,31 +72,42 @@ extern void inn_pauses_give_up_signal(const char *signal);
 /* Where the keys of pauses for an event look; palloc'ed, *count is set. */
 extern char **inn_pauses_paths(const char *event_name, int *count);
 
+/* What an event has at a path where keys of pauses look. */
+typedef struct InnPauseKey
+{
+	const char *path;
+	int64 value_hash;
+} InnPauseKey;
+
 /*
- * Read up to max pauses for an event beyond a run, in the order of runs: those with a key, or those without.  palloc'ed,
- * *count is set.
+ * Read about max pauses for an event that have one of the keys, or none, of runs beyond a run and in their order: all of each run, so
+ * that it can be more than max.  Less, if there are no more.  palloc'ed, *count is set.
  */
-extern InnPause *inn_pauses_read_keyed(const char *event_name, const char *path, int64 value_hash,
-									   const InnUlid *after, int max, int *count);
-extern InnPause *inn_pauses_read_unkeyed(const char *event_name, const InnUlid *after, int max,
-										 int *count);
+extern InnPause *inn_pauses_read_candidates(const char *event_name, const InnPauseKey *keys,
+											int nkeys, const InnUlid *after, int max, int *count);
 
 /* Is there a pause for an event of one of these names? */
 extern bool inn_pauses_wait_for(char **names, int nnames);
 
-/* Delete pauses: sets removed[i] for those that were still there. */
+/* Delete pauses: sets removed[i] for those that were still there, and that nobody else is just deleting. */
 extern void inn_pauses_remove(const InnPause *const *pauses, int npauses, bool *removed);
 
 /* Delete whatever runs that have ended were waiting for. */
 extern void inn_pauses_remove_runs(const InnUlid *run_ids, int nruns);
 
-/* Remember which event has ended a pause whose run is busy, and read those that were so remembered. */
-extern void inn_pauses_mark(const InnPause *pause, const InnUlid *event_id);
-extern InnPause *inn_pauses_read_matched(int max, int *count);
+/* Remember that an event has ended a pause whose run is busy; the first one counts. */
+extern void inn_pauses_note_match(const InnPause *pause, const InnUlid *event_id);
+extern void inn_pauses_remove_match(const InnPause *pause);
+
+/* Read about max of those that were so remembered, beyond a run; those whose pause is gone are forgotten. */
+extern InnPause *inn_pauses_read_matched(const InnUlid *after, int max, int *count);
 
 /* Read up to max pauses that expire between two times, earliest first, and the time of the next one. */
 extern InnPause *inn_pauses_read_expired(TimestampTz from, TimestampTz until, int max, int *count);
 extern TimestampTz inn_pauses_next_expiry(TimestampTz from);
+
+/* A number that tells pauses apart, for all practical purposes (base/redo.h). */
+extern int64 inn_pause_number(const InnPause *pause);
 
 /* For all pauses that there are: note what they wait for (awaited.h). */
 extern void inn_pauses_note_awaited(void);

@@ -69,6 +69,13 @@ static InnPlan remove_run = {"DELETE FROM inngest.queue WHERE run_id = $1::innge
 							 1,
 							 {UUIDOID}};
 
+static InnPlan try_remove_run = {"DELETE FROM inngest.queue WHERE ctid = ANY (ARRAY("
+								 " SELECT ctid FROM inngest.queue"
+								 " WHERE run_id = $1::inngest.ulid"
+								 " FOR UPDATE SKIP LOCKED))",
+								 1,
+								 {UUIDOID}};
+
 static InnPlan lock_admissions = {"SELECT id, function_id, event_id FROM inngest.queue"
 								  " WHERE kind = 'admit' AND run_at <= $1"
 								  " ORDER BY run_at, id"
@@ -102,6 +109,14 @@ static InnPlan revoke_lease =
 	{"DELETE FROM inngest.leases WHERE run_id = $1::inngest.ulid RETURNING" LEASE_COLUMNS,
 	 1,
 	 {UUIDOID}};
+
+static InnPlan try_revoke_lease = {"DELETE FROM inngest.leases WHERE ctid = ANY (ARRAY("
+								   " SELECT ctid FROM inngest.leases"
+								   " WHERE run_id = $1::inngest.ulid"
+								   " FOR UPDATE SKIP LOCKED))"
+								   " RETURNING" LEASE_COLUMNS,
+								   1,
+								   {UUIDOID}};
 
 static InnPlan extend_lease =
 	{"UPDATE inngest.leases SET expires_at = $4"
@@ -220,6 +235,12 @@ inn_queue_remove(const InnUlid *run_id)
 	INN_RUN(&remove_run, inn_arg_ulid(run_id));
 }
 
+bool
+inn_queue_try_remove(const InnUlid *run_id)
+{
+	return INN_RUN(&try_remove_run, inn_arg_ulid(run_id)) > 0;
+}
+
 int
 inn_queue_lock_admissions(TimestampTz now, int max, InnAdmission *admissions)
 {
@@ -280,6 +301,15 @@ bool
 inn_leases_revoke(const InnUlid *run_id, InnLease *lease)
 {
 	if (INN_RUN(&revoke_lease, inn_arg_ulid(run_id)) == 0)
+		return false;
+	*lease = row_lease(0);
+	return true;
+}
+
+bool
+inn_leases_try_revoke(const InnUlid *run_id, InnLease *lease)
+{
+	if (INN_RUN(&try_revoke_lease, inn_arg_ulid(run_id)) == 0)
 		return false;
 	*lease = row_lease(0);
 	return true;

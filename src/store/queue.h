@@ -66,6 +66,9 @@ extern int inn_queue_take_runs(const pg_uuid_t *function_id, const InnUlid *run_
 /* Forget the item of a run that has ended. */
 extern void inn_queue_remove(const InnUlid *run_id);
 
+/* The same without waiting for anybody: false if there is none, or somebody is just taking it. */
+extern bool inn_queue_try_remove(const InnUlid *run_id);
+
 /* Lock and read up to max due admissions that nobody else has locked; inn_queue_remove_admission() ends one. */
 extern int inn_queue_lock_admissions(TimestampTz now, int max, InnAdmission *admissions);
 extern void inn_queue_remove_admission(const InnAdmission *admission);
@@ -81,6 +84,9 @@ extern bool inn_leases_end(const InnUlid *run_id, const InnUlid *lease_id, Times
 
 /* End whatever lease a run has, because the run ends: true and *lease if there was one. */
 extern bool inn_leases_revoke(const InnUlid *run_id, InnLease *lease);
+
+/* The same without waiting for anybody: false if there is none, or somebody is just ending it. */
+extern bool inn_leases_try_revoke(const InnUlid *run_id, InnLease *lease);
 
 /* Prolong a lease that has not expired; false if it is lost. */
 extern bool inn_leases_extend(const InnUlid *run_id, const InnUlid *lease_id, TimestampTz now,

@@ -78,6 +78,14 @@ static InnPlan find_run = {"SELECT FROM inngest.function_runs WHERE id = $1::inn
 						   1,
 						   {UUIDOID}};
 
+/* In one statement, because items and leases are exchanged for each other. */
+static InnPlan read_standing = {"SELECT r.outcome IS NULL, r.started_at,"
+								" EXISTS (SELECT FROM inngest.queue q WHERE q.run_id = r.id)"
+								" OR EXISTS (SELECT FROM inngest.leases l WHERE l.run_id = r.id)"
+								" FROM inngest.function_runs r WHERE r.id = $1::inngest.ulid",
+								1,
+								{UUIDOID}};
+
 static InnPlan read_origin =
 	{"SELECT function_id, event_id::uuid, coalesce(original_run_id, id)::uuid"
 	 " FROM inngest.function_runs WHERE id = $1::inngest.ulid",
@@ -240,6 +248,19 @@ bool
 inn_runs_exists(const InnUlid *id)
 {
 	return INN_RUN(&find_run, inn_arg_ulid(id)) > 0;
+}
+
+bool
+inn_runs_standing(const InnUlid *id, InnRunStanding *standing)
+{
+	if (INN_RUN(&read_standing, inn_arg_ulid(id)) == 0)
+		return false;
+	*standing = (InnRunStanding){
+		.is_alive = inn_row_bool(0, 1),
+		.started_at = inn_row_time(0, 2, INN_NEVER),
+		.is_pulled = inn_row_bool(0, 3),
+	};
+	return true;
 }
 
 bool

@@ -39,7 +39,8 @@ typedef struct InnRun
 	TimestampTz run_at; /* first attempt not before; meaningless when skipped */
 	bool is_delayed;	/* run_at is in the future */
 	bool is_pull;
-	bool is_skipped; /* born ended */
+	bool is_skipped;		  /* born ended */
+	int64 start_timeout_usec; /* from when it is created until it has started; 0: none */
 } InnRun;
 
 /* A run that is to end, and what it was. */
@@ -100,6 +101,17 @@ typedef struct InnRunToCall
 extern void inn_runs_read_to_call(const InnUlid *ids, int nids, InnRunToCall *runs);
 
 extern bool inn_runs_exists(const InnUlid *id);
+
+/* Where a run stands, at one moment. */
+typedef struct InnRunStanding
+{
+	bool is_alive;
+	bool is_pulled;			/* it has an attempt that waits for a pull worker, or is made by one */
+	TimestampTz started_at; /* INN_NEVER: it has not */
+} InnRunStanding;
+
+/* False if there is no such run. */
+extern bool inn_runs_standing(const InnUlid *id, InnRunStanding *standing);
 
 /* What a run was made of, and the first run that it repeats: itself if it is no rerun. */
 typedef struct InnRunOrigin

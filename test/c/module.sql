@@ -10,8 +10,6 @@ CREATE FUNCTION inngest_test.measure_request(subject jsonb, times integer) RETUR
 CREATE FUNCTION inngest_test.sign(key text, body bytea, now_s bigint) RETURNS text LANGUAGE c STRICT AS 'inngest_test', 'inngest_test_sign';
 CREATE FUNCTION inngest_test.verify(header text, key text, body bytea, now_s bigint, or_canonical boolean DEFAULT false) RETURNS boolean LANGUAGE c STRICT
 AS 'inngest_test', 'inngest_test_verify';
-CREATE FUNCTION inngest_test.key_hash(key text) RETURNS text LANGUAGE c STRICT AS 'inngest_test', 'inngest_test_key_hash';
-CREATE FUNCTION inngest_test.bearer_matches(header text, key text) RETURNS boolean LANGUAGE c STRICT AS 'inngest_test', 'inngest_test_bearer_matches';
 
 CREATE FUNCTION inngest_test.read_answer(answer jsonb, body bytea, is_targeted boolean DEFAULT false, now timestamptz DEFAULT '2026-11-23 08:14:00Z') RETURNS jsonb
 LANGUAGE c STRICT AS 'inngest_test', 'inngest_test_read_answer';

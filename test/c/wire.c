@@ -33,8 +33,6 @@ PG_FUNCTION_INFO_V1(inngest_test_read_answer);
 PG_FUNCTION_INFO_V1(inngest_test_measure_answer);
 PG_FUNCTION_INFO_V1(inngest_test_sign);
 PG_FUNCTION_INFO_V1(inngest_test_verify);
-PG_FUNCTION_INFO_V1(inngest_test_key_hash);
-PG_FUNCTION_INFO_V1(inngest_test_bearer_matches);
 
 /* ---- writing JSON: text is easiest ---- */
 
@@ -410,23 +408,4 @@ inngest_test_verify(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(inn_sign_verify(text_to_cstring(PG_GETARG_TEXT_PP(0)),
 								   text_to_cstring(PG_GETARG_TEXT_PP(1)), VARDATA_ANY(body),
 								   VARSIZE_ANY_EXHDR(body), PG_GETARG_INT64(3), PG_GETARG_BOOL(4)));
-}
-
-/* key_hash(key text) */
-Datum
-inngest_test_key_hash(PG_FUNCTION_ARGS)
-{
-	char hash[INN_KEY_HASH_SIZE];
-
-	if (!inn_key_hash(text_to_cstring(PG_GETARG_TEXT_PP(0)), hash))
-		PG_RETURN_NULL();
-	PG_RETURN_TEXT_P(cstring_to_text(hash));
-}
-
-/* bearer_matches(header text, key text) */
-Datum
-inngest_test_bearer_matches(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(inn_bearer_matches(text_to_cstring(PG_GETARG_TEXT_PP(0)),
-									  text_to_cstring(PG_GETARG_TEXT_PP(1))));
 }

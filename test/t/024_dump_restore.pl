@@ -31,7 +31,7 @@ SELECT inngest.fail_run(run_id, lease_id, '{"message": "retried"}') FROM inngest
 SELECT FROM inngest.lease_runs(ARRAY['work'], 5, '1h');
 SELECT inngest.cancel_run(id) FROM (SELECT id FROM inngest.runs WHERE status = 'QUEUED' LIMIT 5) x;
 SELECT FROM inngest.send_event('d/work', ts => now() + interval '1 day');
-SELECT inngest.create_event_key('sender'), inngest.create_signing_key(), inngest.create_signing_key();
+SELECT inngest.cancel_runs('gone', condition => 'event.data.x == 1'), inngest.create_event_key('sender'), inngest.create_signing_key(), inngest.create_signing_key();
 SELECT FROM inngest.send_event('d/gone');
 SELECT inngest.delete_function('gone');
 SELECT inngest.pause_function('rest');
@@ -40,7 +40,7 @@ INSERT INTO inngest.events (id, name, data, ts, received_at) VALUES ('2020-01-01
 CREATE TABLE public.mine (event inngest.ulid PRIMARY KEY);
 INSERT INTO public.mine SELECT id FROM inngest.events;
 END
-wait_for(sub { $old->sql('SELECT count(*) FROM inngest.partitions') == 6 }, 'partitions');
+wait_for(sub { $old->sql('SELECT count(*) FROM inngest.partitions') == 8 }, 'partitions');
 isnt($old->sql("SELECT count(*) FROM inngest.events WHERE tableoid <> 'inngest.events_default'::regclass"), 0, 'there are rows in dated partitions');
 
 # All there is, in a form that can be compared.  (The default environment comes with the extension.)
@@ -49,7 +49,7 @@ sub contents
 	my ($inn) = @_;
 	my %tables = (
 		environments => 'id, name', apps => '*', functions => '*', triggers => '*', function_cancels => '*', events => '*', function_runs => '*', attempts => '*',
-		event_keys => '*', signing_keys => '*', idempotency_keys => '*', queue => '*', leases => '*',
+		cancellations => 'id, function_id, started_before, expression, cancelled', event_keys => '*', signing_keys => '*', idempotency_keys => '*', queue => '*', leases => '*',
 	);
 
 	return { map {
@@ -87,7 +87,7 @@ for my $format (@formats)
 	is($stderr, '', "$name: without a word");
 	$new->wait_for_http;
 	is_deeply(contents($new), $before, "$name: all is there");
-	wait_for(sub { $new->sql('SELECT count(*) FROM inngest.partitions') == 6 }, 'partitions are made', 30);
+	wait_for(sub { $new->sql('SELECT count(*) FROM inngest.partitions') == 8 }, 'partitions are made', 30);
 	is_deeply(contents($new), $before, "$name: also when partitions have been made");
 
 	# what was waiting is taken up, and new events follow

@@ -451,18 +451,6 @@ ok(build(signing_key => $key, now_s => 1700000000)->{headers}[7] eq
 	  'X-Inngest-Signature: ' . $inn->sql("SELECT inngest_test.sign('$key', convert_to(" . quoted(build()->{body}) . ", 'UTF8'), 1700000000)"),
 	'a call is signed over its body');
 
-my $hash = 'eb9bfb0760ae28afdd80e2a5354756b4b5c3bcfa0afc5e96b4ae7b36c8faa380';
-is($inn->sql("SELECT inngest_test.key_hash('$key')"), $hash, 'the hash of a key');
-is($inn->sql("SELECT string_agg(coalesce(inngest_test.key_hash(k), '-'), ' ') FROM unnest(ARRAY['', 'abc', 'xy', 'signkey-test-', repeat('00', 257)]) AS k"), '- - - - -',
-	'what is not hexadecimal has none');
-for my $case (
-	[ "Bearer $hash", 1 ], [ "Bearer signkey-test-$hash", 1 ], [ "bearer signkey-prod-$hash", 1 ], [ 'Bearer abcdef0123456789', 1 ], [ "Bearer $key", 1 ], [ "Bearer  $key", 1 ],
-	[ 'Bearer', 0 ], [ 'Bearer ', 0 ], [ '', 0 ], [ $key, 0 ], [ "Basic $hash", 0 ], [ 'Bearer ' . uc $hash, 0 ], [ "Bearer $hash ", 0 ], [ 'Bearer abcdef012345678', 0 ], [ "Bearer ${hash}0", 0 ])
-{
-	is($inn->sql("SELECT inngest_test.bearer_matches('$case->[0]', '$key')"), $case->[1] ? 't' : 'f', "'$case->[0]' " . ($case->[1] ? 'is let in' : 'is not'));
-}
-is($inn->sql("SELECT inngest_test.bearer_matches('Bearer ', '')"), 'f', 'an empty key lets nobody in');
-
 # ---- databases that are not UTF-8 ----
 
 # What is said is UTF-8, and what they cannot express is refused.

@@ -48,7 +48,8 @@ sub header_of
 	{
 		$reply = $client->call(method => $method, url => $peer->url('/echo'));
 		is($reply->{json}{method}, $method, "$method without a body");
-		is(header_of($reply, 'Content-Length'), $method =~ /^P/ ? 0 : 0, 'and its length') if $method =~ /^P/;
+		my @length = map { $_->[1] } grep { $_->[0] eq 'Content-Length' } @{ $reply->{json}{headers} };
+		is("@length", $method =~ /^P/ ? '0' : '', 'and its length');
 	}
 	$reply = $client->call(method => 'PUT', url => $peer->url('/echo'), body => 'put');
 	is("$reply->{json}{method} $reply->{json}{body}", 'PUT put', 'PUT with a body');
@@ -355,7 +356,7 @@ SKIP:
 	my $good = grep { $_ eq 'none' } @errors;
 	cmp_ok($good, '>=', 1, 'of many at a time some get through');
 	is((grep { $_ eq 'busy' } @errors), 60 - $good, 'the others fail for now');
-	cmp_ok($other->ask('stats')->{resident_kb}, '<', 400_000, 'and the memory has a limit');
+	cmp_ok($other->ask('stats')->{resident_kb}, '<', 400_000, 'and the memory has a limit') unless $ENV{INN_TEST_WRAPPER};
 	$other->command('free', id => $_) for @held;
 
 	# nobody accepts, so the bodies stay where they are

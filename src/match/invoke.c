@@ -1,0 +1,67 @@
+/*-------------------------------------------------------------------------
+ *
+ * invoke.c
+ *	  Invocations: events that name the function they are for, by its id or its UUID.
+ *
+ * The name stands in data._inngest, which nobody can send from outside.
+ *
+ * IDENTIFICATION
+ *	  src/match/invoke.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+
+#include "base/json.h"
+#include "match/invoke.h"
+#include "run/finish.h"
+
+#define INTERNAL_KEY "_inngest"
+
+static char *target_of(const InnEvent *event);
+
+InnInvocation
+inn_invoke_find(const InnEvent *event, InnFunction *function, char **target)
+{
+	if (strcmp(event->name, INN_EVENT_INVOKED) != 0)
+		return INN_INVOKE_NOTHING;
+	*target = target_of(event);
+	if (*target == NULL)
+		return INN_INVOKE_NOTHING;
+	if (inn_functions_by_name(*target, function) && !function->is_archived)
+		return INN_INVOKE_FUNCTION;
+	return INN_INVOKE_MISSING;
+}
+
+static char *
+target_of(const InnEvent *event)
+{
+	JsonbValue internal;
+	JsonbValue target;
+
+	if (!inn_json_find(&event->data->root, INTERNAL_KEY, &internal) || internal.type != jbvBinary ||
+		!inn_json_find(internal.val.binary.data, "fn_id", &target) || target.type != jbvString)
+		return NULL;
+	return inn_json_string(&target);
+}
+
+Jsonb *
+inn_invoke_data(Jsonb *data, const char *target)
+{
+	JsonbParseState *state = NULL;
+	Jsonb *internal;
+
+	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	inn_json_put_key(&state, INTERNAL_KEY);
+	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	inn_json_put_text(&state, "fn_id", target);
+	(void) pushJsonbValue(&state, WJB_END_OBJECT, NULL);
+	internal = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+	if (data == NULL)
+		return internal;
+	return DatumGetJsonbP(
+		DirectFunctionCall2(jsonb_concat, JsonbPGetDatum(data), JsonbPGetDatum(internal)));
+}

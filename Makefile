@@ -12,7 +12,7 @@ MODULE_big = inngest
 OBJS       = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
 DATA       = $(wildcard sql/$(EXTENSION)--*--*.sql)
 DATA_built = sql/$(EXTENSION)--$(EXTVERSION).sql
-EXTRA_CLEAN = src/http/openapi_json.h test/c/*.o test/c/*.bc test/c/*.so results regression.diffs regression.out
+EXTRA_CLEAN = src/http/openapi_json.h test/c/*.o test/c/*.bc test/c/*.so test/testing/src test/testing/*.o test/testing/*.so results regression.diffs regression.out
 
 PG_CPPFLAGS = -I$(srcdir)/src -DINN_VERSION='"$(EXTVERSION)"'
 SHLIB_LINK  = -lcurl -lmicrohttpd -lhiredis -lpcre2-8
@@ -51,6 +51,17 @@ TEST_OBJS = $(patsubst %.c,%.o,$(sort $(wildcard test/c/*.c)))
 $(TEST_OBJS): $(HEADERS) Makefile
 test/c/inngest_test.so: $(filter-out src/inngest.o,$(OBJS)) $(TEST_OBJS)
 	$(CC) $(CFLAGS) $^ -o $@ $(LDFLAGS) $(LDFLAGS_SL) -shared -Wl,-Bsymbolic $(SHLIB_LINK)
+
+# The library in which tests set the clock and stop processes (src/base/testing.h): what differs is compiled again.
+TESTING_SRCS = $(sort $(shell grep -lE 'INN_TESTING|INN_WAIT_POINT' src/*.c src/*/*.c))
+TESTING_OBJS = $(patsubst %.c,test/testing/%.o,$(TESTING_SRCS)) test/testing/testing.o
+$(TESTING_OBJS): CPPFLAGS += -DINN_TESTING
+$(TESTING_OBJS): $(HEADERS) Makefile
+test/testing/src/%.o: src/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(CPPFLAGS) -c -o $@ $<
+test/testing/inngest.so: $(filter-out $(TESTING_SRCS:.c=.o),$(OBJS)) $(TESTING_OBJS)
+	$(CC) $(CFLAGS) $^ -o $@ $(LDFLAGS) $(LDFLAGS_SL) -shared $(SHLIB_LINK)
 
 # What a tool other than the compiler has to know, one argument a line.
 cppflags:

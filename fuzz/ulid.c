@@ -3,6 +3,8 @@
  *
  * The input is taken as a text, as the first bytes of a ULID, and as a header.
  */
+#include <time.h>
+
 #include "base/ulid.c"
 
 extern int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -12,6 +14,20 @@ static void check_seed(const char *header, uint32 index, const char *expected);
 static void check_text(const char *text, size_t len);
 static void check_bytes(const uint8_t *data, size_t size);
 static void check_header(const uint8_t *data, size_t size);
+
+/* ---- what base/timer.c does ---- */
+
+TimestampTz
+inn_now(void)
+{
+	return (TimestampTz) time(NULL) * 1000000;
+}
+
+int64
+inn_unix_ms(TimestampTz when)
+{
+	return when / 1000;
+}
 
 /* What is known to be right. */
 int

@@ -27,6 +27,7 @@
 #include "base/claim.h"
 #include "base/compat.h"
 #include "base/guc.h"
+#include "base/testing.h"
 #include "base/tide.h"
 #include "base/wake.h"
 #include "execute/dispatch.h"
@@ -55,6 +56,9 @@ static const struct
 	{inn_tide_shmem_size, inn_tide_shmem_init},
 	{inn_awaited_shmem_size, inn_awaited_shmem_init},
 	{inn_dispatch_shmem_size, inn_dispatch_shmem_init},
+#ifdef INN_TESTING
+	{inn_testing_shmem_size, inn_testing_shmem_init},
+#endif
 };
 
 static shmem_request_hook_type previous_shmem_request;

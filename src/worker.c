@@ -168,6 +168,9 @@ connect_as_engine(InnRole role)
 	SetConfigOption("jit", "off", PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("timezone", "UTC", PGC_SUSET, PGC_S_OVERRIDE);
 
+	/* DROP EXTENSION takes one lock after the other, as we do: in a deadlock it is us who give up. */
+	SetConfigOption("deadlock_timeout", "100ms", PGC_SUSET, PGC_S_OVERRIDE);
+
 	/* Our peers speak UTF-8.  Set in a transaction, it can be converted outside of one, too. */
 	StartTransactionCommand();
 	SetConfigOption("client_encoding", "UTF8", PGC_USERSET, PGC_S_OVERRIDE);

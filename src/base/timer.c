@@ -25,6 +25,7 @@
 #include "utils/timestamp.h"
 
 #include "base/compat.h"
+#include "base/testing.h"
 #include "base/timer.h"
 
 /* WaitEventSetWait takes an int of milliseconds; nobody minds being woken once an hour. */
@@ -41,7 +42,23 @@ static long timeout_until(TimestampTz until);
 TimestampTz
 inn_now(void)
 {
+	return inn_from_real(inn_now_real());
+}
+
+TimestampTz
+inn_now_real(void)
+{
 	return GetCurrentTimestamp();
+}
+
+TimestampTz
+inn_from_real(TimestampTz when)
+{
+#ifdef INN_TESTING
+	if (!TIMESTAMP_NOT_FINITE(when))
+		when += inn_testing_clock_shift();
+#endif
+	return when;
 }
 
 int64

@@ -19,8 +19,15 @@
 /* A deadline that never comes. */
 #define INN_NEVER DT_NOEND
 
-/* Wall-clock time, microsecond precision. */
+/* Wall-clock time, microsecond precision.  Test builds can set it (base/testing.h). */
 extern TimestampTz inn_now(void);
+
+/*
+ * The time that nobody can set, and when a moment of it is by inn_now(): for how long a peer may take, as the other
+ * side and libraries keep time themselves, and for what peers compare with their own clocks.
+ */
+extern TimestampTz inn_now_real(void);
+extern TimestampTz inn_from_real(TimestampTz when);
 
 /* Conversion to and from the milliseconds since 1970 that ULIDs and the wire use. */
 extern int64 inn_unix_ms(TimestampTz when);

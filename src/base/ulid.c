@@ -18,10 +18,9 @@
  */
 #include "postgres.h"
 
-#include <sys/time.h>
-
 #include "miscadmin.h"
 
+#include "base/timer.h"
 #include "base/ulid.h"
 
 #define TIME_LEN 6 /* bytes before the entropy */
@@ -33,7 +32,6 @@
 /* ULIDs whose entropy is drawn at once */
 #define ENTROPY_STOCK 32
 
-static int64 current_unix_ms(void);
 static void take_entropy(uint8 *out);
 static void increment(InnUlid *ulid);
 static uint64 load_word(const uint8 *bytes);
@@ -63,7 +61,7 @@ inn_ulid_generate(InnUlid *out)
 
 	Assert(IsUnderPostmaster || !IsPostmasterEnvironment);
 
-	inn_ulid_at(current_unix_ms(), &next);
+	inn_ulid_at(inn_unix_ms(inn_now()), &next);
 	if (memcmp(next.bytes, last.bytes, TIME_LEN) > 0)
 	{
 		take_entropy(next.bytes + TIME_LEN);
@@ -192,15 +190,6 @@ inn_ulid_from_seed(int64 unix_ms, const uint8 entropy[INN_ULID_ENTROPY_LEN], uin
 	tail += index;
 	for (int i = 15; i >= 12; i--, tail >>= 8)
 		out->bytes[i] = tail & 0xFF;
-}
-
-static int64
-current_unix_ms(void)
-{
-	struct timeval now;
-
-	gettimeofday(&now, NULL);
-	return (int64) now.tv_sec * 1000 + now.tv_usec / 1000;
 }
 
 /* Add one; when the entropy overflows, the time moves on by a millisecond. */

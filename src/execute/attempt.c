@@ -243,7 +243,7 @@ inn_attempt_start(InnPrepared *prepared, const char *signing_key)
 
 	prepared->subject.request_id = flight->request_id;
 	prepared->subject.signing_key = signing_key;
-	prepared->subject.now_s = inn_unix_ms(flight->started_at) / 1000;
+	prepared->subject.now_s = inn_unix_ms(inn_now_real()) / 1000;
 	inn_request_build(&prepared->subject, &text);
 	flight->event_id = prepared->run.event_id;
 	flight->request_version = prepared->run.request_version;

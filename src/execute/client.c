@@ -138,8 +138,9 @@ inn_client_deadline(void)
 	if (!dlist_is_empty(&lists[STARTING]) || !dlist_is_empty(&lists[FINISHED]))
 		return DT_NOBEGIN;
 	if (!dlist_is_empty(&lists[WAITING]))
-		deadline = inn_sooner(deadline, end_of_patience(dlist_head_element(InnClientCall, node,
-																		   &lists[WAITING])));
+		deadline =
+			inn_sooner(deadline, inn_from_real(end_of_patience(
+									 dlist_head_element(InnClientCall, node, &lists[WAITING]))));
 	return deadline;
 }
 
@@ -195,7 +196,7 @@ new_call(const InnClientRequest *request)
 	call->transfer.is_restricted = request->is_restricted;
 	call->transfer.incoming.max_body_bytes =
 		request->max_reply_bytes > 0 ? request->max_reply_bytes : INN_CLIENT_MAX_REPLY_BYTES;
-	call->started_at = inn_now();
+	call->started_at = inn_now_real();
 	call->ends_at = call->started_at + timeout_ms * INT64CONST(1000);
 	call->state = STARTING;
 	dlist_push_tail(&lists[STARTING], &call->node);
@@ -306,7 +307,7 @@ inn_client_run(void)
 static void
 begin(InnClientCall *call)
 {
-	int64 left_ms = (call->ends_at - inn_now() + 999) / 1000;
+	int64 left_ms = (call->ends_at - inn_now_real() + 999) / 1000;
 
 	Assert(call->state == STARTING);
 
@@ -400,7 +401,7 @@ finish(InnClientCall *call)
 	InnIncoming *incoming = &call->transfer.incoming;
 
 	call->reply.error = call->transfer.error;
-	call->reply.took_us = inn_now() - call->started_at;
+	call->reply.took_us = inn_now_real() - call->started_at;
 	if (call->reply.error != INN_CLIENT_NONE)
 		inn_incoming_clear(incoming);
 	else
@@ -428,8 +429,8 @@ wait_for_lookup(InnClientCall *call)
 
 	call->transfer.lookup = NULL;
 	if (call->waiting_since == 0)
-		call->waiting_since = inn_now();
-	if (inn_now() >= end_of_patience(call))
+		call->waiting_since = inn_now_real();
+	if (inn_now_real() >= end_of_patience(call))
 		fail(call, INN_CLIENT_BUSY, "too many names of hosts are looked up at the same time");
 	else if (lookup != NULL && lookup->is_taken &&
 			 pg_strcasecmp(lookup->host, call->transfer.target.host) == 0)
@@ -467,7 +468,7 @@ settle_lookups(void)
 	{
 		InnClientCall *call = dlist_head_element(InnClientCall, node, &lists[WAITING]);
 
-		if (inn_now() >= end_of_patience(call))
+		if (inn_now_real() >= end_of_patience(call))
 			fail(call, INN_CLIENT_BUSY, "too many names of hosts are looked up at the same time");
 		else if (room-- > 0)
 			move(call, STARTING);

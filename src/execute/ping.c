@@ -238,7 +238,7 @@ start(const char *url, const pg_uuid_t *sync_id)
 	headers[request.nheaders++] = psprintf("X-Inngest-Server-Kind: %s", mode_name());
 	if (key != NULL)
 	{
-		inn_sign(key, body.data, body.len, inn_unix_ms(now) / 1000, signature);
+		inn_sign(key, body.data, body.len, inn_unix_ms(inn_now_real()) / 1000, signature);
 		headers[request.nheaders++] = psprintf("X-Inngest-Signature: %s", signature);
 	}
 
@@ -429,7 +429,7 @@ is_signed(const InnClientReply *reply)
 {
 	const char *signature = inn_client_header(reply, "x-inngest-signature");
 	const char *keys[] = {inn_keys_signing_key(), inn_keys_other_signing_key()};
-	int64 now_s = inn_unix_ms(inn_now()) / 1000;
+	int64 now_s = inn_unix_ms(inn_now_real()) / 1000;
 
 	for (int i = 0; i < (int) lengthof(keys) && signature != NULL; i++)
 	{

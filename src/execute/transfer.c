@@ -184,7 +184,7 @@ inn_transfers_deadline(void)
 		if (pools[i].ntransfers == 0)
 			deadline = inn_sooner(deadline, pools[i].empty_since + POOL_IDLE_USEC);
 	}
-	return deadline;
+	return inn_from_real(deadline);
 }
 
 /* The first that has room.  NULL: out of memory. */
@@ -220,7 +220,7 @@ open_pool(InnPool *pool, bool is_restricted)
 	*pool = (InnPool){
 		.multi = multi,
 		.is_restricted = is_restricted,
-		.empty_since = inn_now(),
+		.empty_since = inn_now_real(),
 		.timer_at = INN_NEVER,
 	};
 	return pool;
@@ -240,7 +240,7 @@ close_pool(InnPool *pool)
 static void
 close_idle_pools(void)
 {
-	TimestampTz limit = is_starved ? INN_NEVER : inn_now() - POOL_IDLE_USEC;
+	TimestampTz limit = is_starved ? INN_NEVER : inn_now_real() - POOL_IDLE_USEC;
 
 	is_starved = false;
 	for (int i = 0; i < MAX_POOLS; i++)
@@ -463,7 +463,7 @@ inn_transfers_run(void)
 static void
 serve_timers(void)
 {
-	TimestampTz now = inn_now();
+	TimestampTz now = inn_now_real();
 	int nrunning;
 
 	for (int i = 0; i < MAX_POOLS; i++)
@@ -561,7 +561,7 @@ detach(InnTransfer *transfer)
 	transfer->lines = NULL;
 	transfer->pool = NULL;
 	if (--pool->ntransfers == 0)
-		pool->empty_since = inn_now();
+		pool->empty_since = inn_now_real();
 }
 
 /* ---- what went wrong ---- */
@@ -727,7 +727,7 @@ note_timer(CURLM *multi, long timeout_ms, void *userdata)
 {
 	InnPool *pool = userdata;
 
-	pool->timer_set_at = inn_now();
+	pool->timer_set_at = inn_now_real();
 	pool->timer_at = timeout_ms < 0 ? INN_NEVER
 									: pool->timer_set_at + timeout_ms * INT64CONST(1000);
 	return 0;

@@ -53,7 +53,7 @@ typedef struct Pending
 	char *argument;
 	size_t size;
 	bool is_in_flight;
-	TimestampTz give_up_at; /* while in flight */
+	TimestampTz give_up_at; /* while in flight, real */
 
 	/* of requests that may wait */
 	uint32 group;
@@ -119,8 +119,9 @@ post(Pending *pending)
 
 	pending->is_stale = false;
 	pending->seen_wakes = inn_wake_received();
-	pending->give_up_at =
-		inn_now() + (is_health ? HEALTH_TIMEOUT_USEC
+	pending->give_up_at = inn_now_real() +
+						  (is_health
+							   ? HEALTH_TIMEOUT_USEC
 							   : inn_statement_timeout_ms * INT64CONST(1000) + CALL_GRACE_USEC);
 	pending->is_in_flight = true;
 
@@ -187,7 +188,7 @@ park_or_end(Pending *pending, const char *body)
 
 	(void) sscanf(body, "%lld %lld", &wait_ms, &next_ms);
 	if (pending->wait_until == 0)
-		pending->wait_until = pending->request->received_at +
+		pending->wait_until = inn_from_real(pending->request->received_at) +
 							  Min(wait_ms * INT64CONST(1000), INN_MAX_WAIT_USEC);
 	if (inn_now() >= pending->wait_until || inn_server_is_gone(pending->request))
 	{
@@ -243,7 +244,7 @@ serve_parked(void)
 
 		if (pending->is_in_flight)
 		{
-			if (now >= pending->give_up_at && pending->request != NULL)
+			if (inn_now_real() >= pending->give_up_at && pending->request != NULL)
 				give_up(pending);
 			continue;
 		}
@@ -351,7 +352,7 @@ inn_calls_deadline(void)
 		Pending *pending = dlist_container(Pending, node, it.cur);
 
 		if (pending->is_in_flight && pending->request != NULL)
-			deadline = inn_sooner(deadline, pending->give_up_at);
+			deadline = inn_sooner(deadline, inn_from_real(pending->give_up_at));
 		else if (!pending->is_in_flight && !pending->is_stale)
 			deadline = inn_sooner(deadline, pending->retry_at);
 	}

@@ -8,7 +8,8 @@
  * nothing but the acceptance of events can keep this loop.
  *
  * Settings that concern the socket take effect at SIGHUP: the socket is closed and opened anew.  A port
- * that is taken, or an address that is refused, is reported once and tried again.
+ * that is taken, or an address that is refused, is reported once and tried again.  An address beyond loopback is
+ * given up as soon as it is not allowed any more (auth.c), which each tick looks at.
  *
  * IDENTIFICATION
  *	  src/http/http_worker.c

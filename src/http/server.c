@@ -217,11 +217,11 @@ inn_server_deadline(void)
 	if (is_due || ready_head != NULL)
 		return DT_NOBEGIN;
 	if (MHD_get_timeout(daemon_, &timeout_ms) == MHD_YES)
-		deadline = inn_now() + (int64) Min(timeout_ms, 3600000) * 1000;
+		deadline = inn_now_real() + (int64) Min(timeout_ms, 3600000) * 1000;
 	if (!dlist_is_empty(&awaited))
 		deadline = inn_sooner(deadline, dlist_head_element(InnConnection, node, &awaited)->since +
 											config.timeout_ms * INT64CONST(1000));
-	return deadline;
+	return inn_from_real(deadline);
 }
 
 void
@@ -587,7 +587,7 @@ drop_body(InnRequest *request, int status)
 static void
 enqueue(InnRequest *request)
 {
-	request->received_at = inn_now();
+	request->received_at = inn_now_real();
 	leave_list(request->connection);
 	request->connection->request = request;
 	request->connection->is_listed = true;
@@ -627,7 +627,7 @@ static void
 await(InnConnection *connection)
 {
 	leave_list(connection);
-	connection->since = inn_now();
+	connection->since = inn_now_real();
 	connection->is_listed = true;
 	dlist_push_tail(&awaited, &connection->node);
 }
@@ -643,7 +643,7 @@ leave_list(InnConnection *connection)
 static void
 close_slow_connections(void)
 {
-	TimestampTz limit = inn_now() - config.timeout_ms * INT64CONST(1000);
+	TimestampTz limit = inn_now_real() - config.timeout_ms * INT64CONST(1000);
 
 	while (!dlist_is_empty(&awaited))
 	{

@@ -64,8 +64,8 @@ struct InnRequest
 	size_t size;
 	int nparameters;
 	InnParameter parameters[INN_SERVER_MAX_PARAMETERS];
-	int refused_status; /* 0, or why the body is missing: 413, 503, 400 */
-	TimestampTz received_at;
+	int refused_status;		 /* 0, or why the body is missing: 413, 503, 400 */
+	TimestampTz received_at; /* real */
 	struct InnConnection *connection;
 	struct InnRequest *next;
 };

@@ -71,7 +71,7 @@ inn_redis_open(const InnRedisUrl *url)
 	if (redis == NULL)
 		return NULL;
 	redis->url = *url;
-	redis->progress_at = inn_now();
+	redis->progress_at = inn_now_real();
 	redis->context = url->is_unix ? redisConnectUnixNonBlock(url->host)
 								  : redisConnectNonBlock(url->host, url->port);
 	if (redis->context == NULL)
@@ -136,7 +136,7 @@ finish_connecting(InnRedis *redis)
 		return false;
 	}
 	redis->is_connected = true;
-	redis->progress_at = inn_now();
+	redis->progress_at = inn_now_real();
 
 	/* A server that vanishes while nothing is to be said is noticed all the same. */
 	if (!redis->url.is_unix)
@@ -211,7 +211,7 @@ inn_redis_deadline(const InnRedis *redis)
 {
 	if (!is_owed(redis))
 		return INN_NEVER;
-	return redis->progress_at + (TimestampTz) INN_REDIS_PATIENCE_MS * 1000;
+	return inn_from_real(redis->progress_at + (TimestampTz) INN_REDIS_PATIENCE_MS * 1000);
 }
 
 /* Are we waiting for the other side? */
@@ -233,7 +233,7 @@ inn_redis_send(InnRedis *redis, int argc, const char **argv, const size_t *lengt
 		return;
 	}
 	if (redis->outstanding++ == 0)
-		redis->progress_at = inn_now();
+		redis->progress_at = inn_now_real();
 	redis->has_unsent = true;
 	for (int i = 0; i < argc; i++)
 		redis->unsent_bytes += lengths != NULL ? lengths[i] : strlen(argv[i]);
@@ -258,7 +258,7 @@ flush(InnRedis *redis)
 	if (is_done)
 	{
 		redis->has_unsent = false;
-		redis->progress_at = inn_now();
+		redis->progress_at = inn_now_real();
 	}
 }
 
@@ -306,7 +306,7 @@ inn_redis_reply(InnRedis *redis, InnReply *reply)
 		return false;
 
 	redis->reply = taken;
-	redis->progress_at = inn_now();
+	redis->progress_at = inn_now_real();
 	if (redis->outstanding > 0)
 		redis->outstanding--;
 	*reply = (InnReply){.kind = INN_REPLY_OTHER, .text = ""};

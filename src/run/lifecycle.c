@@ -364,11 +364,11 @@ inn_run_cancel(InnChanges *changes, const InnUlid *run_id)
 void
 inn_run_claim_patiently(const InnUlid *run_id)
 {
-	TimestampTz until = inn_now() + CLAIM_PATIENCE_USEC;
+	TimestampTz until = inn_now_real() + CLAIM_PATIENCE_USEC;
 
 	while (!inn_run_claim(run_id))
 	{
-		if (inn_now() > until)
+		if (inn_now_real() > until)
 			ereport(ERROR,
 					errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 					errmsg("the run is being changed by another transaction"),

@@ -1,5 +1,5 @@
 -- Functions of the test module; $inn->load_module runs this.
-CREATE SCHEMA inngest_test;
+CREATE SCHEMA IF NOT EXISTS inngest_test;
 
 CREATE FUNCTION inngest_test.read_ops(ops jsonb) RETURNS jsonb LANGUAGE c STRICT AS 'inngest_test', 'inngest_test_read_ops';
 

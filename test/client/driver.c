@@ -82,6 +82,18 @@ inn_now(void)
 	return ((int64) now.tv_sec - 946684800) * 1000000 + now.tv_nsec / 1000 + clock_shift;
 }
 
+TimestampTz
+inn_now_real(void)
+{
+	return inn_now();
+}
+
+TimestampTz
+inn_from_real(TimestampTz when)
+{
+	return when;
+}
+
 void
 inn_wait_forget_socket(void)
 {

@@ -38,14 +38,16 @@ my $json = JSON::PP->new->utf8->canonical->allow_nonref;
 #	no_start   => 1: do not start (nor create the extension)
 #	no_create  => 1: start, but do not create the extension
 #	no_preload => 1: without shared_preload_libraries
+#	testing    => 1: the library in which the clock can be set and processes be stopped, see advance() and arm()
 sub new
 {
 	my ($class, $name, %option) = @_;
-	my $node = PostgreSQL::Test::Cluster->new($name);
+	my $node = PostgreSQL::Test::Cluster->new($name, $option{testing} ? (install_path => $ENV{INN_TESTING}) : ());
 	my $self = bless {
 		node => $node,
 		http_port => PostgreSQL::Test::Cluster::get_free_port(),
 		log_mark => 0,
+		is_testing => $option{testing},
 	}, $class;
 
 	$node->init(extra => [ '--encoding=UTF8', '--no-locale' ]);    # whatever the environment says
@@ -83,6 +85,7 @@ sub start
 	{
 		$self->sql('CREATE EXTENSION IF NOT EXISTS inngest');
 		$self->wait_for_http;
+		$self->_run_file('test/testing/testing.sql') if $self->{is_testing};
 	}
 	return;
 }
@@ -207,7 +210,47 @@ sub load_module
 {
 	my ($self, $database) = @_;
 
-	$self->{node}->safe_psql($database // 'postgres', PostgreSQL::Test::Utils::slurp_file("$ENV{INN_TREE}/test/c/module.sql"));
+	$self->_run_file('test/c/module.sql', $database);
+	return;
+}
+
+sub _run_file
+{
+	my ($self, $file, $database) = @_;
+
+	$self->{node}->safe_psql($database // 'postgres', PostgreSQL::Test::Utils::slurp_file("$ENV{INN_TREE}/$file"));
+	return;
+}
+
+# Let an interval of SQL pass, or have it be a time; returns what time it is then.  testing => 1 only, as all that follows.
+sub advance { return $_[0]->sql('SELECT inngest_test.advance(' . quoted($_[1]) . ')') }
+sub set_time { return $_[0]->sql('SELECT inngest_test.set_time(' . quoted($_[1]) . ')') }
+sub now { return $_[0]->sql('SELECT inngest_test.now()') }
+
+# Have the next process that comes to a wait-point of the code (INN_WAIT_POINT) stay there; arm, then do what leads there.
+sub arm
+{
+	my ($self, @names) = @_;
+
+	$self->sql(join(';', map { 'SELECT inngest_test.arm(' . quoted($_) . ')' } @names));
+	return;
+}
+
+# Wait until it is there; dies if none comes.
+sub wait_until_reached
+{
+	my ($self, $name, $how_often) = @_;
+
+	$self->sql('SELECT inngest_test.wait_until_reached(' . quoted($name) . ', ' . ($how_often // 1) . ')');
+	return;
+}
+
+# Let it go on, and all that come later.
+sub release
+{
+	my ($self, @names) = @_;
+
+	$self->sql(join(';', map { 'SELECT inngest_test.release(' . quoted($_) . ')' } @names));
 	return;
 }
 

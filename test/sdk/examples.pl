@@ -50,7 +50,7 @@ sub waiting
 sub ended
 {
 	my ($event) = @_;
-	my $id = $inn->sql("SELECT id FROM inngest.function_runs WHERE event_id = '$event' AND ended_at IS NOT NULL") || return;
+	my $id = $inn->sql("SELECT id FROM inngest.function_runs WHERE event_id::text = '$event' AND ended_at IS NOT NULL") || return;
 
 	return $inn->http('GET', "/api/v1/runs/$id")->{json}{data};
 }

@@ -13,7 +13,7 @@ use Time::HiRes qw(sleep time);
 my $inn = InngestTest->new('main', no_create => 1, conf => "inngest.database = 'work'\nrestart_after_crash = on\n");
 my $node = $inn->node;
 
-my $ALL = 'api api http scheduler';
+my $ALL = 'api api executor http scheduler';
 
 sub work
 {
@@ -186,7 +186,7 @@ subtest 'restart and reload' => sub {
 
 	$inn->set('inngest.http_workers', 3);
 	$inn->set_and_reload('inngest.api_workers', 4);
-	crew_is('api api api api http http http scheduler', 'more workers');
+	crew_is('api api api api executor http http http scheduler', 'more workers');
 	works('more workers');
 	$inn->set('inngest.http_workers', 1);
 	$inn->set_and_reload('inngest.api_workers', 2);
@@ -220,7 +220,7 @@ subtest 'an address that cannot be had' => sub {
 
 	$inn->mark_log;
 	$inn->set_and_reload('inngest.http_address', '0.0.0.0');
-	$inn->wait_for_log(qr/could not listen on 0\.0\.0\.0:\d+: it is not a loopback address\n.*HINT:.*authentication/);
+	$inn->wait_for_log(qr/could not listen on 0\.0\.0\.0:\d+: it is not a loopback address\n.*HINT:.*inngest\.mode/);
 	wait_for(sub { $inn->http('GET', '/health', undef, timeout => 2)->{status} == 599 }, 'nobody listens');
 	$inn->set_and_reload('inngest.http_address', 'localhost');
 	$inn->wait_for_log(qr/could not listen on localhost:/);

@@ -191,9 +191,8 @@ inn_steps_begun(const InnUlid *run_id, const char *const *ids, int nids, bool *b
 InnStepPlace *
 inn_steps_find(const InnUlid *run_id, const char *wanted, const char *hash, int *count)
 {
-	uint64 nrows =
-		INN_RUN(&find_places, inn_arg_ulid(run_id), inn_arg_cstring(wanted), inn_arg_cstring(hash),
-				inn_arg(Int32GetDatum(INN_STEP_PLACES_MAX)));
+	uint64 nrows = INN_RUN(&find_places, inn_arg_ulid(run_id), inn_arg_cstring(wanted),
+						   inn_arg_cstring(hash), inn_arg(Int32GetDatum(INN_STEP_PLACES_MAX)));
 	InnStepPlace *places = palloc(Max(nrows, 1) * sizeof(InnStepPlace));
 
 	for (uint64 i = 0; i < nrows; i++)

@@ -23,7 +23,7 @@ unix_socket_directories = '{work}'
 port = {postgres_port}
 shared_preload_libraries = 'inngest'
 shared_buffers = 256MB
-min_wal_size = 1GB
+min_wal_size = 4GB
 max_wal_size = 4GB
 max_connections = 60
 max_worker_processes = 16
@@ -142,8 +142,8 @@ class Server:
 
     def grow_wal(self):
         """A server that has run for a while recycles its WAL files; a new one makes each as it needs it,
-        which would be what the slowest requests wait for."""
-        self.sql("DO $$ BEGIN FOR i IN 1..60 LOOP PERFORM pg_logical_emit_message(false, 'x', 'x');"
+        which takes who needs it 40 ms and more, and would be what the slowest requests wait for."""
+        self.sql("DO $$ BEGIN FOR i IN 1..250 LOOP PERFORM pg_logical_emit_message(false, 'x', 'x');"
                  " PERFORM pg_switch_wal(); END LOOP; END $$")
         self.sql("CHECKPOINT")
 

@@ -18,6 +18,7 @@
 #include "base/claim.h"
 #include "base/timer.h"
 #include "run/changes.h"
+#include "run/defer.h"
 #include "run/finish.h"
 #include "store/outbox.h"
 
@@ -167,6 +168,8 @@ end_runs(InnChanges *changes)
 		if (!endings[i].has_ended)
 			continue;
 		inn_finish_announce(changes, list_nth(changes->ends, i), &endings[i]);
+		if (endings[i].has_defers)
+			inn_defers_announce(changes, &endings[i]);
 		ids[nended] = endings[i].id;
 		functions[nended++] = endings[i].function_id;
 	}

@@ -13,6 +13,7 @@
  *		InvokeFunction			/
  *		DiscoveryRequest, None	call again
  *		RunComplete				end the run
+ *		DeferAdd, DeferAbort	what is to be done when it has ended (run/defer.c)
  *
  * Several steps at once ("a group"): the call that follows is made when the last of them has ended, unless they run a race, or the
  * app speaks version 1 of the protocol; then each end causes a call.  The rows of a group bear is_grouped, so whether
@@ -29,6 +30,7 @@
 
 #include "base/jcs.h"
 #include "base/timer.h"
+#include "run/defer.h"
 #include "run/fault.h"
 #include "run/lifecycle.h"
 #include "run/opcode.h"
@@ -84,6 +86,7 @@ inn_apply_ops(InnChanges *changes, const InnCallNews *news, const InnOp *ops, in
 
 	begin(&applying);
 	note_version(&applying);
+	inn_defers_apply(changes, &news->job->run_id, ops, nops);
 	if (applying.nsteps == 0)
 	{
 		call_again(&applying);
@@ -476,6 +479,7 @@ inn_apply_checkpoint(InnChanges *changes, const InnCallNews *news, const InnOp *
 			return false;
 		}
 	}
+	inn_defers_apply(changes, &news->job->run_id, ops, nops);
 	for (int i = 0; i < nops; i++)
 	{
 		if (ops[i].kind == INN_OP_STEP || ops[i].kind == INN_OP_STEP_RUN)

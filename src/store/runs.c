@@ -50,23 +50,23 @@ static InnPlan end_runs = {
 	"WITH ended AS (UPDATE inngest.function_runs r SET outcome = i.outcome::inngest.run_outcome, ended_at = $3"
 	" FROM unnest($1, $2) WITH ORDINALITY AS i (id, outcome, n)"
 	" WHERE r.id = i.id::inngest.ulid AND r.outcome IS NULL"
-	" RETURNING i.n::int4, r.function_id, r.event_id)"
-	" SELECT x.n, x.function_id, f.slug, x.event_id::uuid," INN_EVENT_COLUMNS " FROM ended x"
-	" JOIN LATERAL (SELECT slug FROM inngest.functions f WHERE f.id = x.function_id OFFSET 0) f ON true"
+	" RETURNING i.n::int4, r.function_id, r.event_id, r.has_defers)"
+	" SELECT x.n, x.function_id, f.slug, f.app_id, x.has_defers, x.event_id::uuid," INN_EVENT_COLUMNS
+	" FROM ended x"
+	" JOIN LATERAL (SELECT slug, app_id FROM inngest.functions f WHERE f.id = x.function_id OFFSET 0) f ON true"
 	" LEFT JOIN LATERAL (SELECT * FROM inngest.events e WHERE e.id = x.event_id OFFSET 0) e ON true",
 	3,
 	{UUIDARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID},
 	.is_generic = true};
 
-static InnPlan read_to_call =
-	{"SELECT i.n::int4, r.outcome IS NULL, r.request_version::int4, r.is_planning, r.started_at, r.event_id::uuid,"
-	 INN_EVENT_COLUMNS
-	 " FROM unnest($1) WITH ORDINALITY AS i (id, n),"
-	 " LATERAL (SELECT * FROM inngest.function_runs x WHERE x.id = i.id::inngest.ulid OFFSET 0) r"
-	 " LEFT JOIN LATERAL (SELECT * FROM inngest.events e WHERE e.id = r.event_id OFFSET 0) e ON true",
-	 1,
-	 {UUIDARRAYOID},
-	 .is_generic = true};
+static InnPlan read_to_call = {
+	"SELECT i.n::int4, r.outcome IS NULL, r.request_version::int4, r.is_planning, r.has_defers, r.started_at, r.event_id::uuid," INN_EVENT_COLUMNS
+	" FROM unnest($1) WITH ORDINALITY AS i (id, n),"
+	" LATERAL (SELECT * FROM inngest.function_runs x WHERE x.id = i.id::inngest.ulid OFFSET 0) r"
+	" LEFT JOIN LATERAL (SELECT * FROM inngest.events e WHERE e.id = r.event_id OFFSET 0) e ON true",
+	1,
+	{UUIDARRAYOID},
+	.is_generic = true};
 
 static InnPlan set_version =
 	{"UPDATE inngest.function_runs SET request_version = $2::int2, is_planning = $3"
@@ -202,16 +202,18 @@ inn_runs_end(InnEnding *endings, int nendings, TimestampTz now)
 static void
 read_ending(uint64 row, InnEnding *ending)
 {
-	InnUlid event_id = inn_row_ulid(row, 4);
+	InnUlid event_id = inn_row_ulid(row, 6);
 	bool has_no_event;
 
 	ending->has_ended = true;
 	ending->function_id = inn_row_uuid(row, 2);
 	ending->function_slug = inn_row_text(row, 3);
-	(void) inn_row_datum(row, 5, &has_no_event);
+	ending->app_id = inn_row_uuid(row, 4);
+	ending->has_defers = inn_row_bool(row, 5);
+	(void) inn_row_datum(row, 7, &has_no_event);
 	ending->has_event = !has_no_event;
 	if (ending->has_event)
-		inn_events_row(row, 5, &event_id, &ending->event);
+		inn_events_row(row, 7, &event_id, &ending->event);
 }
 
 void
@@ -235,12 +237,13 @@ inn_runs_read_to_call(const InnUlid *ids, int nids, InnRunToCall *runs)
 		run->is_alive = inn_row_bool(i, 2);
 		run->request_version = inn_row_int(i, 3);
 		run->is_planning = inn_row_bool(i, 4);
-		run->started_at = inn_row_time(i, 5, INN_NEVER);
-		run->event_id = inn_row_ulid(i, 6);
-		(void) inn_row_datum(i, 7, &has_no_event);
+		run->has_defers = inn_row_bool(i, 5);
+		run->started_at = inn_row_time(i, 6, INN_NEVER);
+		run->event_id = inn_row_ulid(i, 7);
+		(void) inn_row_datum(i, 8, &has_no_event);
 		run->has_event = !has_no_event;
 		if (run->has_event)
-			inn_events_row(i, 7, &run->event_id, &run->event);
+			inn_events_row(i, 8, &run->event_id, &run->event);
 	}
 }
 

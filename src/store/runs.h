@@ -51,6 +51,8 @@ typedef struct InnEnding
 
 	/* set by inn_runs_end() */
 	bool has_ended; /* now; else it did before, or does not exist, and the rest is not set */
+	bool has_defers;
+	pg_uuid_t app_id;
 	pg_uuid_t function_id;
 	const char *function_slug;
 	bool has_event; /* false: it is not kept any more */
@@ -91,6 +93,7 @@ typedef struct InnRunToCall
 	bool is_alive; /* it exists, and has not ended */
 	int request_version;
 	bool is_planning;
+	bool has_defers;
 	TimestampTz started_at; /* INN_NEVER: it has not */
 	bool has_event;			/* false: it is not kept any more */
 	InnUlid event_id;

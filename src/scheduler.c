@@ -19,6 +19,7 @@
 
 #include "fmgr.h"
 
+#include "base/testing.h"
 #include "base/timer.h"
 #include "base/wake.h"
 #include "ingest/settle.h"
@@ -72,6 +73,7 @@ inn_scheduler_tick(bool reloaded)
 {
 	TimestampTz next;
 
+	INN_WAIT_POINT("scheduler before its tick");
 	inn_work_begin("deciding on queued events");
 	next = inn_admit_queued();
 	inn_work_commit();

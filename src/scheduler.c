@@ -106,6 +106,8 @@ do_duty(const Duty *duty)
 		inn_changes_init(&changes);
 		duty->collect(&changes);
 		inn_settle(&changes);
+		if (changes.completions != NIL || changes.ends != NIL)
+			INN_WAIT_POINT("scheduler before a duty is committed");
 		inn_work_commit();
 		duty->committed();
 		due = duty->due();

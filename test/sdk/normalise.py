@@ -49,7 +49,7 @@ def name_steps(exchanges):
     def learn(ops):
         for op in ops if isinstance(ops, list) else []:
             if isinstance(op, dict) and isinstance(op.get("id"), str) and "op" in op:
-                names[op["id"]] = op.get("displayName") or op["op"]
+                names[op["id"]] = op.get("displayName") or (op.get("userland") or {}).get("id") or op["op"]
 
     for exchange in exchanges:
         body, reply = exchange.get("body"), exchange.get("reply")
@@ -253,7 +253,9 @@ class Feature:
         headers = {name.lower(): value for name, value in exchange["reply_headers"].items()}
         answer = {"status": exchange["status"]}
         answer.update({name: headers[name] for name in ("x-inngest-no-retry", "retry-after") if name in headers})
-        if exchange["status"] == 206:
+        if exchange["status"] == 201 and isinstance(exchange["reply"], dict):
+            answer["status"] = f"201 {exchange['reply'].get('status')}"
+        if exchange["status"] == 206 or ops_of(exchange):
             answer["ops"] = [self.op(op) for op in ops_of(exchange)]
         else:
             answer["value"] = self.steady.value(exchange["reply"])
@@ -310,8 +312,9 @@ def function_of(exchange):
 
 def ops_of(exchange):
     reply = exchange.get("reply")
-    if exchange.get("status") == 201 and isinstance(reply, dict) and isinstance(reply.get("body"), str):
-        reply = json.loads(reply["body"]) if reply.get("status") == 206 else None
+    if exchange.get("status") == 201 and isinstance(reply, dict):
+        body = reply.get("body")
+        reply = None if reply.get("status") != 206 else json.loads(body) if isinstance(body, str) else body
     if isinstance(reply, dict) and "op" in reply:
         reply = [reply]
     return [op for op in reply if isinstance(op, dict) and "op" in op] if isinstance(reply, list) else []
@@ -410,7 +413,9 @@ def brief_run(feature, run, calls):
 
 
 def brief_answer(answer):
-    return "+".join(op["op"] for op in answer["ops"]) if answer.get("ops") else str(answer["status"])
+    status = str(answer["status"])
+    ops = "+".join(op["op"] for op in answer.get("ops", []))
+    return ops if status == "206" and ops else f"{status} {ops}".strip()
 
 
 def diff(expected, got):

@@ -284,15 +284,21 @@ call_after(const InnCompletion *completion, TimestampTz now)
 	};
 }
 
+/* Who has ended is not asked again. */
 static void
 set_versions(InnChanges *changes)
 {
+	InnRunVersion *versions =
+		palloc(Max(list_length(changes->versions), 1) * sizeof(InnRunVersion));
+	int nversions = 0;
 	ListCell *cell;
 
 	foreach(cell, changes->versions)
 	{
 		const InnRunVersion *version = lfirst(cell);
 
-		inn_runs_set_version(&version->run_id, version->request_version, version->is_planning);
+		if (!inn_changes_is_ending(changes, &version->run_id))
+			versions[nversions++] = *version;
 	}
+	inn_runs_set_versions(versions, nversions);
 }

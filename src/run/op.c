@@ -188,7 +188,7 @@ read_opts(JsonbContainer *object, InnOp *op)
 		return;
 	op->type = find_text(opts, "type");
 	mode = find_text(opts, "parallelMode");
-	op->is_race = mode != NULL && strcmp(mode, "race") == 0;
+	op->is_race = mode != NULL && pg_strcasecmp(mode, "race") == 0; /* Go says "Race" */
 	if (inn_json_find(object, "opts", &value))
 		op->opts = inn_json_to_jsonb(&value);
 }

@@ -77,6 +77,7 @@ static const char *op_name(const InnOp *op);
 static bool exceeds_limits(InnChanges *changes, const InnCallNews *news, int nsteps, int64 bytes);
 static void retry_or_fail(InnChanges *changes, const InnCallNews *news, const InnCallFault *fault,
 						  const InnOp *step);
+static int try_of(const InnJob *job);
 static void retry(InnChanges *changes, const InnCallNews *news, TimestampTz at);
 
 void
@@ -388,7 +389,7 @@ inn_apply_result(InnChanges *changes, const InnCallNews *news, Jsonb *result)
 	inn_changes_attempt(changes, &(InnAttempt){
 									 .run_id = news->job->run_id,
 									 .job_id = news->job->id,
-									 .attempt = news->job->attempt,
+									 .attempt = try_of(news->job),
 									 .status = "COMPLETED",
 									 .started_at = news->started_at,
 									 .ended_at = changes->now,
@@ -424,7 +425,7 @@ retry_or_fail(InnChanges *changes, const InnCallNews *news, const InnCallFault *
 	inn_changes_attempt(changes, &(InnAttempt){
 									 .run_id = job->run_id,
 									 .job_id = job->id,
-									 .attempt = job->attempt,
+									 .attempt = try_of(job),
 									 .status = "FAILED",
 									 .started_at = news->started_at,
 									 .ended_at = changes->now,
@@ -443,6 +444,16 @@ retry_or_fail(InnChanges *changes, const InnCallNews *news, const InnCallFault *
 									 .result = fault->reported,
 									 .error = fault->error,
 								 });
+}
+
+/*
+ * Which try of its job a call is, from 0.  Not the attempt that the app is told, which counts from 0 again after a checkpoint: two
+ * tries must not be recorded as the same.
+ */
+static int
+try_of(const InnJob *job)
+{
+	return job->generation - 1;
 }
 
 /* The same job once more. */

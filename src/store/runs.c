@@ -68,11 +68,13 @@ static InnPlan read_to_call = {
 	{UUIDARRAYOID},
 	.is_generic = true};
 
-static InnPlan set_version =
-	{"UPDATE inngest.function_runs SET request_version = $2::int2, is_planning = $3"
-	 " WHERE id = $1::inngest.ulid",
-	 3,
-	 {UUIDOID, INT4OID, BOOLOID}};
+static InnPlan set_versions = {
+	"UPDATE inngest.function_runs r SET request_version = v.request_version, is_planning = v.is_planning"
+	" FROM unnest($1, $2, $3) AS v (id, request_version, is_planning)"
+	" WHERE r.id = v.id::inngest.ulid",
+	3,
+	{UUIDARRAYOID, INT2ARRAYOID, BOOLARRAYOID},
+	.is_generic = true};
 
 static InnPlan find_run = {"SELECT FROM inngest.function_runs WHERE id = $1::inngest.ulid",
 						   1,
@@ -217,10 +219,23 @@ read_ending(uint64 row, InnEnding *ending)
 }
 
 void
-inn_runs_set_version(const InnUlid *id, int request_version, bool is_planning)
+inn_runs_set_versions(const InnRunVersion *versions, int nversions)
 {
-	(void) INN_RUN(&set_version, inn_arg_ulid(id), inn_arg(Int32GetDatum(request_version)),
-				   inn_arg(BoolGetDatum(is_planning)));
+	Datum *ids = palloc(Max(nversions, 1) * sizeof(Datum));
+	Datum *numbers = palloc(Max(nversions, 1) * sizeof(Datum));
+	Datum *plannings = palloc(Max(nversions, 1) * sizeof(Datum));
+
+	if (nversions == 0)
+		return;
+	for (int i = 0; i < nversions; i++)
+	{
+		ids[i] = PointerGetDatum(&versions[i].run_id);
+		numbers[i] = Int16GetDatum((int16) versions[i].request_version);
+		plannings[i] = BoolGetDatum(versions[i].is_planning);
+	}
+	(void) INN_RUN(&set_versions, inn_arg_array(ids, NULL, nversions, UUIDOID),
+				   inn_arg_array(numbers, NULL, nversions, INT2OID),
+				   inn_arg_array(plannings, NULL, nversions, BOOLOID));
 }
 
 void

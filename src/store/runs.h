@@ -90,8 +90,15 @@ extern void inn_runs_start(const InnUlid *ids, int nids, TimestampTz now);
 /* End runs. */
 extern void inn_runs_end(InnEnding *endings, int nendings, TimestampTz now);
 
-/* What an app has said of itself, for a run. */
-extern void inn_runs_set_version(const InnUlid *id, int request_version, bool is_planning);
+/* What an app has said of itself when it answered a run for the first time. */
+typedef struct InnRunVersion
+{
+	InnUlid run_id;
+	int request_version;
+	bool is_planning;
+} InnRunVersion;
+
+extern void inn_runs_set_versions(const InnRunVersion *versions, int nversions);
 
 /* A run that its app is to be called for. */
 typedef struct InnRunToCall

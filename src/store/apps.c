@@ -30,8 +30,8 @@
 #define FUNCTION_COLUMNS \
 	" f.id, f.version, f.max_attempts::int4, f.runtime, f.paused_at IS NOT NULL," \
 	" f.archived_at IS NOT NULL, f.slug, f.url, f.step_id, f.language, f.has_cancels," \
-	" f.start_timeout, f.finish_timeout, f.app_id"
-#define FUNCTION_COLUMN_COUNT 14
+	" f.start_timeout, f.finish_timeout, f.app_id, f.is_endpoint"
+#define FUNCTION_COLUMN_COUNT 15
 
 /*
  * A name that is not cached costs these, so their plans are made once, and OFFSET 0 gives them their shape:
@@ -106,17 +106,17 @@ static InnPlan find_config =
 /* What a definition says; both statements have it from $3 on. */
 #define DEFINED_COLUMNS \
 	"name, runtime, max_attempts, config, url, step_id, language, start_timeout, finish_timeout," \
-	" has_cancels"
-#define DEFINED_VALUES "$3, $4, $5::int2, $6, $7, $8, $9, $10, $11, $12"
+	" has_cancels, is_endpoint"
+#define DEFINED_VALUES "$3, $4, $5::int2, $6, $7, $8, $9, $10, $11, $12, $13"
 #define DEFINED_TYPES \
 	TEXTOID, TEXTOID, INT4OID, JSONBOID, TEXTOID, TEXTOID, TEXTOID, INTERVALOID, INTERVALOID, \
-		BOOLOID
-#define DEFINED_COUNT 10
+		BOOLOID, BOOLOID
+#define DEFINED_COUNT 11
 
 static InnPlan insert_function = {"INSERT INTO inngest.functions (id, app_id, " DEFINED_COLUMNS
 								  ", env_id, slug)"
 								  " VALUES ($1, $2, " DEFINED_VALUES ", " DEFAULT_ENVIRONMENT
-								  ", $13)",
+								  ", $14)",
 								  DEFINED_COUNT + 3,
 								  {UUIDOID, UUIDOID, DEFINED_TYPES, TEXTOID}};
 
@@ -337,6 +337,7 @@ row_function(uint64 row)
 		.start_timeout_usec = inn_row_span(row, 12),
 		.finish_timeout_usec = inn_row_span(row, 13),
 		.app_id = inn_row_uuid(row, 14),
+		.is_endpoint = inn_row_bool(row, 15),
 	};
 }
 
@@ -454,6 +455,7 @@ write_function(const InnDefinition *definition, const pg_uuid_t *id, const pg_uu
 		inn_arg_span(definition->start_timeout_usec),
 		inn_arg_span(definition->finish_timeout_usec),
 		inn_arg(BoolGetDatum(definition->ncancels > 0)),
+		inn_arg(BoolGetDatum(definition->is_endpoint)),
 		inn_arg_cstring(definition->slug),
 	};
 

@@ -48,6 +48,7 @@ typedef struct InnFunction
 	const char *url;		   /* where to call it; NULL unless the runtime is http */
 	const char *step_id;	   /* of its one step; NULL as url */
 	bool is_go;				   /* the SDK that registered it is Go's */
+	bool is_endpoint;		   /* called by repeating the request that its run began with */
 	bool has_cancels;		   /* inn_functions_cancels() finds some */
 	int64 start_timeout_usec;  /* from queued to started; 0: none */
 	int64 finish_timeout_usec; /* from started to ended; 0: none */
@@ -151,6 +152,7 @@ typedef struct InnDefinition
 	const char *url;	  /* normalised; NULL: none */
 	const char *step_id;  /* NULL as url */
 	const char *language; /* of the SDK that registers it; NULL: none does */
+	bool is_endpoint;
 	Jsonb *config;
 	InnTriggerDefinition *triggers; /* in declared order */
 	int ntriggers;

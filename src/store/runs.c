@@ -51,9 +51,9 @@ static InnPlan end_runs = {
 	" FROM unnest($1, $2) WITH ORDINALITY AS i (id, outcome, n)"
 	" WHERE r.id = i.id::inngest.ulid AND r.outcome IS NULL"
 	" RETURNING i.n::int4, r.function_id, r.event_id, r.has_defers)"
-	" SELECT x.n, x.function_id, f.slug, f.app_id, x.has_defers, x.event_id::uuid," INN_EVENT_COLUMNS
+	" SELECT x.n, x.function_id, f.slug, f.app_id, x.has_defers, f.is_endpoint, x.event_id::uuid," INN_EVENT_COLUMNS
 	" FROM ended x"
-	" JOIN LATERAL (SELECT slug, app_id FROM inngest.functions f WHERE f.id = x.function_id OFFSET 0) f ON true"
+	" JOIN LATERAL (SELECT slug, app_id, is_endpoint FROM inngest.functions f WHERE f.id = x.function_id OFFSET 0) f ON true"
 	" LEFT JOIN LATERAL (SELECT * FROM inngest.events e WHERE e.id = x.event_id OFFSET 0) e ON true",
 	3,
 	{UUIDARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID},
@@ -204,7 +204,7 @@ inn_runs_end(InnEnding *endings, int nendings, TimestampTz now)
 static void
 read_ending(uint64 row, InnEnding *ending)
 {
-	InnUlid event_id = inn_row_ulid(row, 6);
+	InnUlid event_id = inn_row_ulid(row, 7);
 	bool has_no_event;
 
 	ending->has_ended = true;
@@ -212,10 +212,11 @@ read_ending(uint64 row, InnEnding *ending)
 	ending->function_slug = inn_row_text(row, 3);
 	ending->app_id = inn_row_uuid(row, 4);
 	ending->has_defers = inn_row_bool(row, 5);
-	(void) inn_row_datum(row, 7, &has_no_event);
+	ending->is_endpoint = inn_row_bool(row, 6);
+	(void) inn_row_datum(row, 8, &has_no_event);
 	ending->has_event = !has_no_event;
 	if (ending->has_event)
-		inn_events_row(row, 7, &event_id, &ending->event);
+		inn_events_row(row, 8, &event_id, &ending->event);
 }
 
 void

@@ -42,7 +42,7 @@ INSERT INTO inngest.events (id, name, data, ts, received_at) VALUES ('2020-01-01
 CREATE TABLE public.mine (event inngest.ulid PRIMARY KEY);
 INSERT INTO public.mine SELECT id FROM inngest.events;
 END
-wait_for(sub { $old->sql('SELECT count(*) FROM inngest.partitions') == 8 }, 'partitions');
+wait_for(sub { $old->sql('SELECT count(*) FROM inngest.partitions') == 10 }, 'partitions');
 isnt($old->sql("SELECT count(*) FROM inngest.events WHERE tableoid <> 'inngest.events_default'::regclass"), 0, 'there are rows in dated partitions');
 
 # All there is, in a form that can be compared.  (The default environment comes with the extension.)
@@ -50,7 +50,7 @@ sub contents
 {
 	my ($inn) = @_;
 	my %tables = (
-		environments => 'id, name', apps => '*', syncs => '*', functions => '*', triggers => '*', function_cancels => '*', events => '*', function_runs => '*', attempts => '*',
+		environments => 'id, name', apps => '*', syncs => '*', functions => '*', triggers => '*', function_cancels => '*', events => '*', function_runs => '*', attempts => '*', steps => '*', defers => '*',
 		cancellations => 'id, function_id, started_before, expression, cancelled', event_keys => '*', signing_keys => '*', idempotency_keys => '*', queue => '*', leases => '*',
 	);
 
@@ -89,7 +89,7 @@ for my $format (@formats)
 	is($stderr, '', "$name: without a word");
 	$new->wait_for_http;
 	is_deeply(contents($new), $before, "$name: all is there");
-	wait_for(sub { $new->sql('SELECT count(*) FROM inngest.partitions') == 8 }, 'partitions are made', 30);
+	wait_for(sub { $new->sql('SELECT count(*) FROM inngest.partitions') == 10 }, 'partitions are made', 30);
 	is_deeply(contents($new), $before, "$name: also when partitions have been made");
 
 	# what was waiting is taken up, and new events follow

@@ -614,7 +614,8 @@ step_of(const InnCallNews *news, const InnOp *op, char *memo, TimestampTz now)
 static const char *
 op_name(const InnOp *op)
 {
-	if (op->type != NULL && strncmp(op->type, "step.ai.", 8) == 0)
+	/* step.ai.wrap is code of the function, as any other step that it runs. */
+	if (op->type != NULL && strcmp(op->type, "step.ai.infer") == 0)
 		return "ai";
 	if (op->type != NULL && strcmp(op->type, "step.fetch") == 0)
 		return "fetch";

@@ -26,6 +26,7 @@
 #include "base/timer.h"
 #include "schedule/admit.h"
 #include "schedule/cancels.h"
+#include "schedule/restart.h"
 
 /* Admissions decided in one transaction. */
 #define ADMIT_BATCH 100
@@ -94,11 +95,12 @@ new_run(const InnEvent *event, const InnFunction *function)
 }
 
 InnUlid
-inn_admit_again(const InnUlid *run_id)
+inn_admit_again(const InnUlid *run_id, const char *from_step, Jsonb *input)
 {
 	InnRunOrigin origin;
 	InnFunction function;
 	InnEvent event;
+	InnRestart restart;
 	InnRunList runs = {0};
 	InnRun run;
 
@@ -106,9 +108,16 @@ inn_admit_again(const InnUlid *run_id)
 	run = new_run(&event, &function);
 	run.run_at = inn_now();
 	run.is_delayed = false;
+	if (from_step != NULL)
+	{
+		inn_restart_find(run_id, &function, from_step, input, &restart);
+		inn_restart_aim(&restart, &run);
+	}
 	inn_run_list_add(&runs, &run);
 	inn_cancels_add(&run, &function, &event, &runs);
 	inn_run_create(&runs);
+	if (from_step != NULL)
+		inn_restart_copy(&restart, &run.id);
 	inn_runs_set_original(&run.id, &origin.original_id);
 	return run.id;
 }

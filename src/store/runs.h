@@ -41,6 +41,12 @@ typedef struct InnRun
 	bool is_pull;
 	bool is_skipped;		  /* born ended */
 	int64 start_timeout_usec; /* from when it is created until it has started; 0: none */
+
+	/* of the first call of an app; NULL: as usual (store/jobs.h) */
+	const char *step_id;
+	const char *step_name;
+	const char *after_id;
+	const char *input;
 } InnRun;
 
 /* A run that is to end, and what it was. */

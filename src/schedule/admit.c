@@ -24,6 +24,7 @@
 #include "base/errors.h"
 #include "base/ident.h"
 #include "base/timer.h"
+#include "run/flow.h"
 #include "schedule/admit.h"
 #include "schedule/cancels.h"
 
@@ -35,6 +36,7 @@
 
 static bool try_admit(const InnEvent *event, const InnFunction *function, InnRunList *runs);
 static InnRun new_run(const InnEvent *event, const InnFunction *function);
+static const InnControls *controls_of(const InnEvent *event, const InnFunction *function);
 static bool decide(const InnAdmission *admission, InnRunList *runs);
 static void read_origin(const InnUlid *run_id, InnRunOrigin *origin, InnFunction *function,
 						InnEvent *event);
@@ -67,6 +69,8 @@ try_admit(const InnEvent *event, const InnFunction *function, InnRunList *runs)
 		if (!inn_idempotency_put(&function->id, &key, &run.id, now, now + INN_IDEMPOTENCY_USEC))
 			return true;
 	}
+	if (!run.is_skipped)
+		run.controls = controls_of(event, function);
 	inn_run_list_add(runs, &run);
 	inn_cancels_add(&run, function, event, runs);
 	return true;
@@ -93,6 +97,23 @@ new_run(const InnEvent *event, const InnFunction *function)
 	return run;
 }
 
+/* They are frozen: a later config means later runs. */
+static const InnControls *
+controls_of(const InnEvent *event, const InnFunction *function)
+{
+	InnControls *controls;
+	InnFlow flow;
+	Jsonb *json;
+
+	if (!function->has_controls)
+		return NULL;
+	inn_flow_read(inn_functions_config(&function->id), &flow);
+	json = inn_event_to_jsonb(event);
+	controls = palloc(sizeof(InnControls));
+	*controls = (InnControls){.priority_s = inn_flow_priority(&flow, json)};
+	return controls;
+}
+
 InnUlid
 inn_admit_again(const InnUlid *run_id)
 {
@@ -106,6 +127,7 @@ inn_admit_again(const InnUlid *run_id)
 	run = new_run(&event, &function);
 	run.run_at = inn_now();
 	run.is_delayed = false;
+	run.controls = controls_of(&event, &function);
 	inn_run_list_add(&runs, &run);
 	inn_cancels_add(&run, &function, &event, &runs);
 	inn_run_create(&runs);

@@ -16,6 +16,7 @@
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 
+#include "store/controls.h"
 #include "store/events.h"
 
 typedef enum InnOutcome
@@ -39,8 +40,9 @@ typedef struct InnRun
 	TimestampTz run_at; /* first attempt not before; meaningless when skipped */
 	bool is_delayed;	/* run_at is in the future */
 	bool is_pull;
-	bool is_skipped;		  /* born ended */
-	int64 start_timeout_usec; /* from when it is created until it has started; 0: none */
+	bool is_skipped;			 /* born ended */
+	int64 start_timeout_usec;	 /* from when it is created until it has started; 0: none */
+	const InnControls *controls; /* NULL: none */
 } InnRun;
 
 /* A run that is to end, and what it was. */
@@ -53,6 +55,7 @@ typedef struct InnEnding
 	bool has_ended; /* now; else it did before, or does not exist, and the rest is not set */
 	pg_uuid_t function_id;
 	const char *function_slug;
+	bool has_controls;
 	bool has_event; /* false: it is not kept any more */
 	InnEvent event; /* that has started the run */
 } InnEnding;

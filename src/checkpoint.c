@@ -17,6 +17,7 @@
 
 #include "base/errors.h"
 #include "base/json.h"
+#include "base/testing.h"
 #include "base/ulid.h"
 #include "execute/dispatch.h"
 #include "execute/request.h"
@@ -46,6 +47,7 @@ inngest_checkpoint(PG_FUNCTION_ARGS)
 	inn_sql_begin();
 	inn_run_claim_patiently(run_id);
 	check_dispatch(run_id, job_id, input);
+	INN_WAIT_POINT("checkpoint before storing");
 	store(run_id, job_id, ops, nops);
 	inn_sql_end();
 	inn_dispatch_reset_attempts(job_id);

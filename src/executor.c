@@ -34,6 +34,7 @@
 
 #include "base/errors.h"
 #include "base/guc.h"
+#include "base/testing.h"
 #include "base/tide.h"
 #include "execute/attempt.h"
 #include "execute/dispatch.h"
@@ -377,6 +378,8 @@ settle_together(InnFlight **flights, int nflights)
 	int nready = 0;
 	int nbusy = 0;
 
+	INN_WAIT_POINT("executor before settling");
+
 	inn_work_begin("settling what apps have answered");
 	MemoryContextSwitchTo(batch_context);
 	inn_changes_init(&changes);
@@ -403,7 +406,9 @@ settle_together(InnFlight **flights, int nflights)
 			apply_outcome(&changes, ready[i], &outcomes[i]);
 	}
 	inn_settle(&changes);
+	INN_WAIT_POINT("executor before settling is committed");
 	inn_work_commit();
+	INN_WAIT_POINT("executor after settling");
 
 	for (int i = 0; i < nready; i++)
 		land(ready[i]);
@@ -624,6 +629,8 @@ take_batch(void)
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
+	if (nflights > 0)
+		INN_WAIT_POINT("executor before calling");
 	make_calls(prepared, nflights);
 	(void) inn_lanes_to_read(&nlanes);
 	return nflights > 0 || nlanes > 0;

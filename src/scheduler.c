@@ -19,6 +19,7 @@
 
 #include "fmgr.h"
 
+#include "base/testing.h"
 #include "base/timer.h"
 #include "base/wake.h"
 #include "ingest/settle.h"
@@ -72,6 +73,7 @@ inn_scheduler_tick(bool reloaded)
 {
 	TimestampTz next;
 
+	INN_WAIT_POINT("scheduler before its tick");
 	inn_work_begin("deciding on queued events");
 	next = inn_admit_queued();
 	inn_work_commit();
@@ -104,6 +106,8 @@ do_duty(const Duty *duty)
 		inn_changes_init(&changes);
 		duty->collect(&changes);
 		inn_settle(&changes);
+		if (changes.completions != NIL || changes.ends != NIL)
+			INN_WAIT_POINT("scheduler before a duty is committed");
 		inn_work_commit();
 		duty->committed();
 		due = duty->due();

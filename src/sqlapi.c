@@ -142,11 +142,13 @@ inngest_send_events(PG_FUNCTION_ARGS)
 Datum
 inngest_invoke_event(PG_FUNCTION_ARGS)
 {
-	char *target = text_arg(fcinfo, 0);
 	InnUlid *result = palloc(sizeof(InnUlid));
 	InnSubmission submission;
 	InnFunction function;
+	char *target;
 
+	require_args(fcinfo, 2);
+	target = text_arg(fcinfo, 0);
 	inn_submission_from_invocation(target, jsonb_arg(fcinfo, 1), &submission);
 	if (submission.is_refused)
 		inn_refusal_throw(&submission.refusal);

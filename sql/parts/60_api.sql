@@ -22,7 +22,7 @@ AS $$ SELECT e.id::inngest.ulid FROM unnest(inngest.send_events_array($1)) WITH 
 COMMENT ON FUNCTION inngest.send_events IS 'send an array of events, all or none; returns their internal ids in order';
 
 CREATE FUNCTION inngest.invoke_event(id text, event jsonb) RETURNS inngest.ulid
-LANGUAGE C STRICT SECURITY DEFINER SET search_path TO pg_catalog, inngest, pg_temp
+LANGUAGE C SECURITY DEFINER SET search_path TO pg_catalog, inngest, pg_temp
 AS 'MODULE_PATHNAME', 'inngest_invoke_event';
 COMMENT ON FUNCTION inngest.invoke_event IS 'internal: invoke_function, with an event that has no name';
 

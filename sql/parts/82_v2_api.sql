@@ -228,9 +228,8 @@ BEGIN
 	IF given IS NOT NULL THEN
 		rule := rule || format(' AND r.id < %L::inngest.ulid', inngest.parse_time(given, 'until')::inngest.ulid);
 	END IF;
-	-- there are no deferred runs
 	IF inngest.v2_flag(request, 'isDeferred') THEN
-		rule := 'false';
+		rule := rule || ' AND EXISTS (SELECT FROM inngest.events e WHERE e.id = r.event_id AND e.name = ''inngest/deferred.schedule'')';
 	END IF;
 	RETURN rule;
 END

@@ -7,17 +7,12 @@ LANGUAGE plpgsql SET search_path TO pg_catalog, inngest, pg_temp
 AS $$
 BEGIN
 	status := 200;
-	body := jsonb_build_object('id', inngest.invoke_event(request->>'id', coalesce(input, '{}')), 'status', 200);
+	body := jsonb_build_object('id', inngest.invoke_event(request #>> '{path,id}', coalesce(input, '{}')), 'status', 200);
 END
 $$;
 COMMENT ON FUNCTION inngest.api_invoke IS 'POST /invoke/{id}';
 
-CREATE FUNCTION inngest.api_v1_meta() RETURNS jsonb
-LANGUAGE sql STABLE
-AS $$ SELECT jsonb_build_object('fetched_at', inngest.iso_time(clock_timestamp()), 'cached_until', NULL) $$;
-COMMENT ON FUNCTION inngest.api_v1_meta IS 'internal: "metadata" of the answers below /v1';
-
-CREATE FUNCTION inngest.api_v1_signal(request jsonb, input jsonb, OUT status integer, OUT body jsonb)
+CREATE FUNCTION inngest.v1_send_signal(request jsonb, input jsonb, OUT status integer, OUT body jsonb)
 LANGUAGE plpgsql SET search_path TO pg_catalog, inngest, pg_temp
 AS $$
 DECLARE
@@ -35,7 +30,7 @@ BEGIN
 		RETURN;
 	END IF;
 	status := 200;
-	body := jsonb_build_object('data', jsonb_build_object('run_id', run), 'metadata', inngest.api_v1_meta());
+	body := inngest.v1_answer(jsonb_build_object('run_id', run));
 END
 $$;
-COMMENT ON FUNCTION inngest.api_v1_signal IS 'POST /v1/signals';
+COMMENT ON FUNCTION inngest.v1_send_signal IS 'POST /v1/signals';

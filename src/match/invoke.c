@@ -21,31 +21,17 @@
 
 #define INTERNAL_KEY "_inngest"
 
-static char *target_of(const InnEvent *event);
-
 InnInvocation
 inn_invoke_find(const InnEvent *event, InnFunction *function, char **target)
 {
 	if (strcmp(event->name, INN_EVENT_INVOKED) != 0)
 		return INN_INVOKE_NOTHING;
-	*target = target_of(event);
+	*target = inn_event_invoked(event);
 	if (*target == NULL)
 		return INN_INVOKE_NOTHING;
 	if (inn_functions_by_name(*target, function) && !function->is_archived)
 		return INN_INVOKE_FUNCTION;
 	return INN_INVOKE_MISSING;
-}
-
-static char *
-target_of(const InnEvent *event)
-{
-	JsonbValue internal;
-	JsonbValue target;
-
-	if (!inn_json_find(&event->data->root, INTERNAL_KEY, &internal) || internal.type != jbvBinary ||
-		!inn_json_find(internal.val.binary.data, "fn_id", &target) || target.type != jbvString)
-		return NULL;
-	return inn_json_string(&target);
 }
 
 Jsonb *

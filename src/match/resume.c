@@ -26,6 +26,7 @@
 #include "miscadmin.h"
 
 #include "base/redo.h"
+#include "base/testing.h"
 #include "base/tide.h"
 #include "base/timer.h"
 #include "match/resume.h"
@@ -121,6 +122,8 @@ inn_resume_collect(InnChanges *changes)
 	limit = size + redo.nput_off;
 	reached = progress;
 	deliveries = inn_deliveries_read(progress.mark, limit, &count);
+	if (count > 0)
+		INN_WAIT_POINT("scheduler after reading deliveries");
 	done = palloc(Max(count, 1) * sizeof(InnDelivery));
 	for (i = 0; i < count && ndone < size && budget > 0; i++)
 	{

@@ -13,14 +13,18 @@
  */
 #include "postgres.h"
 
+#include "base/ident.h"
 #include "base/json.h"
 #include "run/fault.h"
 #include "run/finish.h"
 
-static Jsonb *finish_data(const InnRunEnd *end, const InnEnding *ending, const char *run_id);
+static Jsonb *finish_data(const InnRunEnd *end, const InnEnding *ending, const char *run_id,
+						  const char *correlation);
 static Jsonb *missing_error(const char *message);
+static bool is_answer(const InnEnding *ending);
 static Jsonb *error_of(const InnRunEnd *end, const char *correlation);
 static void put_status(JsonbParseState **state, InnOutcome outcome);
+static char *internal_text(const InnEvent *event, const char *key);
 static void send(InnChanges *changes, const char *name, Jsonb *data, const InnEnding *ending,
 				 const char *id);
 
@@ -36,7 +40,8 @@ inn_finish_announce(InnChanges *changes, const InnRunEnd *end, const InnEnding *
 		strcmp(ending->event.name, INN_EVENT_FAILED) == 0)
 		return;
 
-	data = finish_data(end, ending, run_id);
+	data = finish_data(end, ending, run_id,
+					   is_answer(ending) ? inn_event_correlation(&ending->event) : NULL);
 	send(changes, INN_EVENT_FINISHED, data, ending, NULL);
 	if (end->outcome == INN_RUN_FAILED)
 		send(changes, INN_EVENT_FAILED, data, ending, pstrdup(run_id));
@@ -53,7 +58,8 @@ inn_finish_announce_missing(InnChanges *changes, const InnEvent *invocation, con
 		.error = missing_error(psprintf("could not find function with ID: %s", target)),
 	};
 
-	send(changes, INN_EVENT_FINISHED, finish_data(&end, &ending, ""), &ending, NULL);
+	send(changes, INN_EVENT_FINISHED,
+		 finish_data(&end, &ending, "", inn_event_correlation(invocation)), &ending, NULL);
 }
 
 /* As SDKs know it: without "error". */
@@ -69,10 +75,10 @@ missing_error(const char *message)
 }
 
 static Jsonb *
-finish_data(const InnRunEnd *end, const InnEnding *ending, const char *run_id)
+finish_data(const InnRunEnd *end, const InnEnding *ending, const char *run_id,
+			const char *correlation)
 {
 	Jsonb *event = inn_event_to_jsonb(&ending->event);
-	char *correlation = inn_event_correlation(&ending->event);
 	JsonbParseState *state = NULL;
 
 	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
@@ -88,6 +94,18 @@ finish_data(const InnRunEnd *end, const InnEnding *ending, const char *run_id)
 	inn_json_put_text(&state, "correlation_id", correlation);
 	put_status(&state, end->outcome);
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+}
+
+/* Is the end of this function what the invoker waits for?  Others may have invocations among their triggers. */
+static bool
+is_answer(const InnEnding *ending)
+{
+	char *invoked = inn_event_invoked(&ending->event);
+	char function_id[INN_UUID_TEXT_SIZE];
+
+	inn_uuid_format(&ending->function_id, function_id);
+	return invoked != NULL && (strcmp(invoked, ending->function_slug) == 0 ||
+							   pg_strcasecmp(invoked, function_id) == 0);
 }
 
 /* Who has invoked a run must learn of its cancellation as of an error: he can read nothing else. */
@@ -129,14 +147,26 @@ send(InnChanges *changes, const char *name, Jsonb *data, const InnEnding *ending
 }
 
 char *
+inn_event_invoked(const InnEvent *event)
+{
+	return internal_text(event, "fn_id");
+}
+
+char *
 inn_event_correlation(const InnEvent *event)
 {
+	return internal_text(event, "correlation_id");
+}
+
+static char *
+internal_text(const InnEvent *event, const char *key)
+{
 	JsonbValue internal;
-	JsonbValue id;
+	JsonbValue value;
 
 	if (event->data == NULL || !inn_json_find(&event->data->root, "_inngest", &internal) ||
-		internal.type != jbvBinary ||
-		!inn_json_find(internal.val.binary.data, "correlation_id", &id) || id.type != jbvString)
+		internal.type != jbvBinary || !inn_json_find(internal.val.binary.data, key, &value) ||
+		value.type != jbvString)
 		return NULL;
-	return inn_json_string(&id);
+	return inn_json_string(&value);
 }

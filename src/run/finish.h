@@ -28,7 +28,11 @@ extern void inn_finish_announce(InnChanges *changes, const InnRunEnd *end, const
 extern void inn_finish_announce_missing(InnChanges *changes, const InnEvent *invocation,
 										const char *target);
 
-/* What names the step that has invoked the run of an event: data._inngest.correlation_id; NULL if none has. */
+/*
+ * What an invocation says of itself, in data._inngest: the function that is to be started, by its id or UUID, and what names the
+ * step that waits for its end.  NULL if it does not.
+ */
+extern char *inn_event_invoked(const InnEvent *event);
 extern char *inn_event_correlation(const InnEvent *event);
 
 #endif /* INN_FINISH_H */

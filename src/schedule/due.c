@@ -19,6 +19,7 @@
 #include "miscadmin.h"
 
 #include "base/redo.h"
+#include "base/testing.h"
 #include "base/tide.h"
 #include "base/timer.h"
 #include "run/lifecycle.h"
@@ -179,6 +180,8 @@ inn_due_jobs_collect(InnChanges *changes)
 
 	begin(&jobs);
 	read = inn_jobs_read_due(jobs.mark, changes->now, jobs.limit, &nread);
+	if (nread > 0)
+		INN_WAIT_POINT("scheduler after reading jobs");
 	chosen = palloc(Max(nread, 1) * sizeof(InnJob *));
 	removed = palloc(Max(nread, 1) * sizeof(bool));
 	for (i = 0; i < nread && nchosen < jobs.size; i++)
@@ -298,6 +301,8 @@ inn_due_pauses_collect(InnChanges *changes)
 
 	begin(&pauses);
 	read = inn_pauses_read_expired(pauses.mark, changes->now, pauses.limit, &nread);
+	if (nread > 0)
+		INN_WAIT_POINT("scheduler after reading pauses");
 	chosen = palloc(Max(nread, 1) * sizeof(InnPause *));
 	removed = palloc(Max(nread, 1) * sizeof(bool));
 	for (i = 0; i < nread && nchosen < pauses.size; i++)

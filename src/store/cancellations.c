@@ -23,7 +23,7 @@ inn_cancellations_due(void)
 {
 	if (inn_plan_run(&next_due, 0, NULL) == 0)
 		return INN_NEVER;
-	return inn_row_time(0, 1, INN_NEVER);
+	return inn_from_real(inn_row_time(0, 1, INN_NEVER)); /* now() of SQL is real */
 }
 
 void

@@ -26,6 +26,7 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
+#include "base/timer.h"
 #include "store/maintenance.h"
 
 PG_FUNCTION_INFO_V1(inngest_partition_adopt);
@@ -46,7 +47,7 @@ TimestampTz
 inn_maintenance_run(void)
 {
 	(void) inn_plan_run(&maintain, 0, NULL);
-	return inn_row_time(0, 1, 0);
+	return inn_from_real(inn_row_time(0, 1, 0)); /* now() of SQL is real */
 }
 
 bool

@@ -53,6 +53,8 @@ typedef struct InnEnding
 
 	/* set by inn_runs_end() */
 	bool has_ended; /* now; else it did before, or does not exist, and the rest is not set */
+	bool has_defers;
+	pg_uuid_t app_id;
 	pg_uuid_t function_id;
 	const char *function_slug;
 	bool has_controls;
@@ -85,8 +87,15 @@ extern void inn_runs_start(const InnUlid *ids, int nids, TimestampTz now);
 /* End runs. */
 extern void inn_runs_end(InnEnding *endings, int nendings, TimestampTz now);
 
-/* What an app has said of itself, for a run. */
-extern void inn_runs_set_version(const InnUlid *id, int request_version, bool is_planning);
+/* What an app has said of itself when it answered a run for the first time. */
+typedef struct InnRunVersion
+{
+	InnUlid run_id;
+	int request_version;
+	bool is_planning;
+} InnRunVersion;
+
+extern void inn_runs_set_versions(const InnRunVersion *versions, int nversions);
 
 /* A run that its app is to be called for. */
 typedef struct InnRunToCall
@@ -94,6 +103,7 @@ typedef struct InnRunToCall
 	bool is_alive; /* it exists, and has not ended */
 	int request_version;
 	bool is_planning;
+	bool has_defers;
 	TimestampTz started_at; /* INN_NEVER: it has not */
 	bool has_event;			/* false: it is not kept any more */
 	InnUlid event_id;

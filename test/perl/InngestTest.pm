@@ -197,6 +197,55 @@ sub send
 	return $self->sql('SELECT inngest.send_event(' . join(', ', @arguments) . ')');
 }
 
+# The run that an event has started, or the first of several.
+sub run_of
+{
+	my ($self, $event) = @_;
+	return wait_for(sub { $self->sql("SELECT id FROM inngest.function_runs WHERE event_id::text = '$event' ORDER BY id LIMIT 1") }, 'a run');
+}
+
+sub status { return $_[0]->sql("SELECT status FROM inngest.runs WHERE id::text = '$_[1]'") }
+
+# Wait until a run has ended; dies if it ends otherwise.
+sub wait_for_end
+{
+	my ($self, $run, $status) = @_;
+	my $is = wait_for(sub { $self->sql("SELECT outcome FROM inngest.function_runs WHERE id::text = '$run'") }, "the end of run $run");
+
+	$status //= 'COMPLETED';
+	die "run $run has ended as $is, not $status\n" if $is ne $status;
+	return;
+}
+
+# What a run has returned, decoded.
+sub output
+{
+	my ($self, $run) = @_;
+
+	$self->wait_for_end($run);
+	my $output = $self->sql("SELECT output FROM inngest.attempts WHERE run_id::text = '$run' AND status = 'COMPLETED'");
+	return $output eq '' ? undef : $json->decode($output);
+}
+
+# Wait until so many steps of a run wait for something.
+sub wait_for_pauses
+{
+	my ($self, $run, $count) = @_;
+
+	$count //= 1;
+	wait_for(sub { $self->sql("SELECT count(*) FROM inngest.pauses WHERE run_id::text = '$run' AND kind <> 'cancel'") == $count }, "$count pauses of run $run");
+	return;
+}
+
+# Wait until all events have been shown to those who wait.
+sub wait_for_deliveries
+{
+	my ($self) = @_;
+
+	wait_for(sub { $self->sql('SELECT count(*) FROM inngest.deliveries') == 0 }, 'no deliveries');
+	return;
+}
+
 sub quoted
 {
 	my ($text) = @_;

@@ -15,8 +15,8 @@ is($inn->sql("SELECT inngest_test.now() - inngest_test.now() < '1s' AND inngest_
 	't', 'for other sessions, too, and it goes on');
 $inn->register('f', 'a/b', { retries => 0 });
 my $event = $inn->send('a/b');
-like($inn->sql("SELECT received_at FROM inngest.events WHERE id = '$event'"), qr/^2031-05-06 07:0/, 'events come at that time');
-is($inn->sql("SELECT date_trunc('minute', min(id::timestamptz)) BETWEEN '2031-05-06 07:08Z' AND '2031-05-06 07:09Z' FROM inngest.function_runs"), 't',
+like($inn->sql("SELECT received_at FROM inngest.events WHERE id::text = '$event'"), qr/^2031-05-06 07:0/, 'events come at that time');
+is($inn->sql("SELECT date_trunc('minute', min(inngest.ulid_timestamp(id))) BETWEEN '2031-05-06 07:08Z' AND '2031-05-06 07:09Z' FROM inngest.function_runs"), 't',
 	'and their runs');
 like($inn->advance('1 year 2 days'), qr/^2032-05-08 07:0/, 'time passes');
 
@@ -32,20 +32,20 @@ like($inn->sql('SELECT inngest_test.real_time() - clock_timestamp()'), qr/^-?00:
 # ---- wait-points ----
 
 like($inn->sql_error("SELECT inngest_test.wait_until_reached('nowhere')"), qr/was never armed/, 'a point that was not armed');
-$inn->arm('scheduler begins');
+$inn->arm('scheduler before its tick');
 $inn->send('a/b');
 $inn->sql('SELECT inngest_test.advance(interval \'1 day\')');
-$inn->wait_until_reached('scheduler begins');
+$inn->wait_until_reached('scheduler before its tick');
 is($inn->sql("SELECT wait_event_type FROM pg_stat_activity WHERE backend_type = 'inngest scheduler'"), 'Extension', 'it is there and waits');
-$inn->release('scheduler begins');
+$inn->release('scheduler before its tick');
 wait_for(sub { $inn->sql("SELECT state FROM pg_stat_activity WHERE backend_type = 'inngest scheduler'") eq 'idle' }, 'it goes on');
-$inn->arm('scheduler begins');
+$inn->arm('scheduler before its tick');
 $inn->sql('SELECT inngest_test.advance(interval \'1 day\')');
-$inn->wait_until_reached('scheduler begins');
+$inn->wait_until_reached('scheduler before its tick');
 my $pid = ($inn->workers('scheduler'))[0];
 kill 'TERM', $pid;
 wait_for(sub { $inn->sql("SELECT count(*) FROM pg_stat_activity WHERE pid = $pid") == 0 }, 'it can be ended there');
-$inn->release('scheduler begins');
+$inn->release('scheduler before its tick');
 wait_for(sub { ($inn->workers('scheduler'))[0] }, 'another comes');
 
 done_testing();

@@ -23,7 +23,7 @@ unix_socket_directories = '{work}'
 port = {postgres_port}
 shared_preload_libraries = 'inngest'
 shared_buffers = 256MB
-min_wal_size = 1GB
+min_wal_size = 4GB
 max_wal_size = 4GB
 max_connections = 60
 max_worker_processes = 16
@@ -64,15 +64,16 @@ class Server:
         self.work = tempfile.mkdtemp(prefix="inngest-bench.")
         self.user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
         self.children = []
-        self.postgres_port, self.http_port, self.redis_port, self.constant_port = (
-            free_port() for _ in range(4))
+        self.postgres_port, self.http_port, self.redis_port, self.constant_port, self.app_port = (
+            free_port() for _ in range(5))
         self.url = f"http://127.0.0.1:{self.http_port}"
         self.constant_url = f"http://127.0.0.1:{self.constant_port}/"
         os.chmod(self.work, 0o755)
 
     def start(self):
         self.install()
-        self.start_child("constant", self.build_constant(), str(self.constant_port))
+        self.start_child("constant", self.build("constant", "-lmicrohttpd"), str(self.constant_port))
+        self.start_child("app", self.build("app"), str(self.app_port))
         for name in ("data", "redis"):
             os.mkdir(f"{self.work}/{name}")
             if self.user:
@@ -108,10 +109,9 @@ class Server:
         self.bindir = private + bindir
         run("make", "-s", "install", f"PG_CONFIG={self.bindir}/pg_config", cwd=TREE, timeout=600)
 
-    def build_constant(self):
-        program = f"{self.work}/constant"
-        run(os.environ.get("CC", "cc"), "-O2", "-Wall", "-Wextra", "-o", program,
-            f"{TREE}/bench/constant.c", "-lmicrohttpd")
+    def build(self, name, *libraries):
+        program = f"{self.work}/{name}"
+        run(os.environ.get("CC", "cc"), "-O2", "-Wall", "-Wextra", "-o", program, f"{TREE}/bench/{name}.c", *libraries)
         return program
 
     def build_evaluate(self):
@@ -142,8 +142,8 @@ class Server:
 
     def grow_wal(self):
         """A server that has run for a while recycles its WAL files; a new one makes each as it needs it,
-        which would be what the slowest requests wait for."""
-        self.sql("DO $$ BEGIN FOR i IN 1..60 LOOP PERFORM pg_logical_emit_message(false, 'x', 'x');"
+        which takes who needs it 40 ms and more, and would be what the slowest requests wait for."""
+        self.sql("DO $$ BEGIN FOR i IN 1..250 LOOP PERFORM pg_logical_emit_message(false, 'x', 'x');"
                  " PERFORM pg_switch_wal(); END LOOP; END $$")
         self.sql("CHECKPOINT")
 

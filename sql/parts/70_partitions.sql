@@ -40,7 +40,7 @@ COMMENT ON VIEW inngest.partitions IS 'dated partitions and the time they cover'
 /* The column that a table is partitioned by: the ULID that gives its rows their time. */
 CREATE FUNCTION inngest.partition_key(parent text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-AS $$ SELECT CASE WHEN parent IN ('attempts', 'steps') THEN 'run_id' ELSE 'id' END $$;
+AS $$ SELECT CASE WHEN parent IN ('attempts', 'steps', 'defers') THEN 'run_id' ELSE 'id' END $$;
 COMMENT ON FUNCTION inngest.partition_key IS 'internal: the column that a table is partitioned by';
 
 /* The first of up to two missing partitions ahead; true if one was made. */
@@ -141,6 +141,7 @@ DECLARE
 	deleted bigint;
 	age text := CASE parent
 		WHEN 'events' THEN 'r.received_at < $1'
+		WHEN 'defers' THEN 'r.changed_at < $1'
 		ELSE 'r.ended_at < $1'
 	END;
 BEGIN
@@ -169,6 +170,7 @@ BEGIN
 		VALUES ('events', interval '1 day', current_setting('inngest.event_retention')::interval),
 			   ('function_runs', interval '5 days', current_setting('inngest.run_retention')::interval),
 			   ('steps', interval '5 days', current_setting('inngest.run_retention')::interval),
+			   ('defers', interval '5 days', current_setting('inngest.run_retention')::interval),
 			   ('attempts', interval '5 days', current_setting('inngest.run_retention')::interval)
 	LOOP
 		BEGIN

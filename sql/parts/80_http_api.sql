@@ -414,6 +414,15 @@ END
 $$;
 COMMENT ON FUNCTION inngest.steps_json IS 'the steps of a run as the API shows them';
 
+CREATE FUNCTION inngest.defers_json(run inngest.ulid) RETURNS jsonb
+LANGUAGE sql STABLE PARALLEL SAFE SET search_path TO pg_catalog, inngest, pg_temp
+AS $$
+	SELECT coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'name', d.name, 'function_id', d.fn_slug, 'status', d.status, 'reason', d.reason,
+			'input', d.input, 'created_at', inngest.iso_time(d.created_at), 'changed_at', inngest.iso_time(d.changed_at)) ORDER BY d.created_at, d.id), '[]')
+	FROM inngest.defers d WHERE d.run_id = run
+$$;
+COMMENT ON FUNCTION inngest.defers_json IS 'what a run has deferred, as the API shows it';
+
 CREATE FUNCTION inngest.run_detail_json(run inngest.ulid) RETURNS jsonb
 LANGUAGE sql STABLE PARALLEL SAFE SET search_path TO pg_catalog, inngest, pg_temp
 AS $$
@@ -421,6 +430,7 @@ AS $$
 		'function_version', r.function_version,
 		'events', coalesce((SELECT jsonb_agg(inngest.event_json(e)) FROM inngest.events e WHERE e.id = r.event_id), '[]'),
 		'steps', inngest.steps_json(r.id),
+		'defers', inngest.defers_json(r.id),
 		'attempts', coalesce((SELECT jsonb_agg(jsonb_build_object('attempt', a.attempt, 'status', a.status, 'step_id', a.step_id, 'step_name', a.step_name,
 				'started_at', inngest.iso_time(a.started_at), 'ended_at', inngest.iso_time(a.ended_at),
 				'retry_at', inngest.iso_time(a.retry_at), 'error', a.error) ORDER BY a.ended_at, a.attempt)

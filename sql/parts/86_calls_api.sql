@@ -23,19 +23,19 @@ CREATE FUNCTION inngest.v0_living_run(request jsonb) RETURNS inngest.function_ru
 LANGUAGE plpgsql STABLE SET search_path TO pg_catalog, inngest, pg_temp
 AS $$
 DECLARE
-	run   inngest.ulid;
-	found inngest.function_runs;
+	run    inngest.ulid;
+	living inngest.function_runs;
 BEGIN
 	BEGIN
 		run := (request #>> '{path,id}')::inngest.ulid;
 	EXCEPTION WHEN invalid_text_representation THEN
 		RAISE EXCEPTION USING ERRCODE = 'IN030', MESSAGE = 'The run ID specified is invalid';
 	END;
-	SELECT * INTO found FROM inngest.function_runs r WHERE r.id = run AND r.outcome IS NULL;
+	SELECT * INTO living FROM inngest.function_runs r WHERE r.id = run AND r.outcome IS NULL;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION USING ERRCODE = 'IN027', MESSAGE = format('runtime state is no longer available for runID: %s', run);
 	END IF;
-	RETURN found;
+	RETURN living;
 END
 $$;
 COMMENT ON FUNCTION inngest.v0_living_run IS 'internal: the run of a request, which must not have ended';

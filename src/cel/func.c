@@ -30,6 +30,9 @@
 /* a zone that does not exist is looked for on disk each time */
 #define UNKNOWN_ZONE_STEPS 2000
 
+/* bytes that contains() looks through before it can be interrupted */
+#define SEARCH_PIECE ((size_t) 1024 * 1024)
+
 #define NANOS_PER_USEC 1000
 
 #define CALL(name) \
@@ -55,6 +58,7 @@ CALL(call_now_minus);
 static CelValue no_overload(const CelContext *cx, const CelNode *node, const CelValue *args,
 							int nargs);
 static bool are_texts(const CelValue *args);
+static CelValue search(CelContext *cx, CelValue text, CelValue wanted);
 static CelValue match(CelContext *cx, const CelNode *node, CelValue text, CelValue pattern);
 static CelRegexResult match_once(CelContext *cx, CelRegex *kept, CelValue text, CelValue pattern,
 								 char *message, size_t size);
@@ -149,9 +153,7 @@ CALL(call_contains)
 {
 	if (!are_texts(args))
 		return no_overload(cx, node, args, nargs);
-	if (!cel_charge(cx, args[0].length / 64))
-		return (CelValue){.kind = CEL_ERROR};
-	return cel_bool(memmem(args[0].u.text, args[0].length, args[1].u.text, args[1].length) != NULL);
+	return search(cx, args[0], args[1]);
 }
 
 CALL(call_starts_with)
@@ -176,6 +178,28 @@ CALL(call_matches)
 	if (!are_texts(args))
 		return no_overload(cx, node, args, nargs);
 	return match(cx, node, args[0], args[1]);
+}
+
+/* In pieces, so that it can be interrupted: what is found begins in a piece and may end after it. */
+static CelValue
+search(CelContext *cx, CelValue text, CelValue wanted)
+{
+	const char *begin = text.u.text;
+	size_t left = text.length;
+
+	for (;;)
+	{
+		size_t piece = Min(left, Max(SEARCH_PIECE, wanted.length));
+
+		if (!cel_charge(cx, piece / 64))
+			return (CelValue){.kind = CEL_ERROR};
+		if (memmem(begin, Min(left, piece + wanted.length), wanted.u.text, wanted.length) != NULL)
+			return cel_bool(true);
+		if (piece == left)
+			return cel_bool(false);
+		begin += piece;
+		left -= piece;
+	}
 }
 
 /* An interrupt that turns out not to end the query makes the match start again. */

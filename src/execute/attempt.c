@@ -14,10 +14,12 @@
 #include "postgres.h"
 
 #include "base/jcs.h"
+#include "base/json.h"
 #include "execute/attempt.h"
 #include "execute/targets.h"
 #include "run/fault.h"
 #include "run/opcode.h"
+#include "store/defers.h"
 
 static void prepare(InnPrepared *prepared, TimestampTz now);
 static void judge(InnPrepared *prepared, TimestampTz now);
@@ -25,6 +27,7 @@ static bool is_late(const InnPrepared *prepared, TimestampTz now);
 static void refuse(InnPrepared *prepared, const char *name, const char *message);
 static bool put_event(InnPrepared *prepared);
 static void put_state(InnPrepared *prepared, const InnStep *steps, int nsteps);
+static void put_defers(InnPrepared *prepared, const InnUlid *run_ids, int nprepared);
 static void read_large_memos(InnPrepared *prepared, InnMemo *memos, const InnStep *steps,
 							 int nsteps);
 
@@ -56,6 +59,7 @@ inn_attempts_prepare(InnFlight *const *flights, int nflights, TimestampTz now,
 		if (prepared[i].readiness == INN_CALL_READY)
 			put_state(&prepared[i], &steps[first], next - first);
 	}
+	put_defers(prepared, run_ids, nflights);
 }
 
 static void
@@ -181,6 +185,42 @@ put_state(InnPrepared *prepared, const InnStep *steps, int nsteps)
 	}
 	prepared->subject.stack = memos;
 	prepared->subject.nstack = nsteps;
+}
+
+/* What runs have deferred, so that they need not report it again.  Few runs have any. */
+static void
+put_defers(InnPrepared *prepared, const InnUlid *run_ids, int nprepared)
+{
+	InnDeferMark *marks;
+	int nmarks = 0;
+	bool any = false;
+
+	for (int i = 0; i < nprepared; i++)
+		any |= prepared[i].readiness == INN_CALL_READY && prepared[i].run.has_defers;
+	if (!any)
+		return;
+	marks = inn_defers_marks(run_ids, nprepared, &nmarks);
+	for (int i = 0; i < nmarks;)
+	{
+		int run = marks[i].run;
+		JsonbParseState *state = NULL;
+		StringInfoData text;
+
+		(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+		for (; i < nmarks && marks[i].run == run; i++)
+		{
+			JsonbValue flag = {.type = jbvBool, .val.boolean = marks[i].is_abortable};
+
+			inn_json_put_key(&state, marks[i].id);
+			(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+			inn_json_put_value(&state, "abortable", &flag);
+			(void) pushJsonbValue(&state, WJB_END_OBJECT, NULL);
+		}
+		initStringInfo(&text);
+		(void) inn_jcs_append(&text,
+							  JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL)));
+		prepared[run].subject.defers = text.data;
+	}
 }
 
 static void

@@ -184,6 +184,9 @@ size_of(const InnRequestSubject *subject, Extent extent)
 {
 	size_t size = FRAME_BYTES + strlen(subject->events[0]);
 
+	if (subject->defers != NULL)
+		size += strlen(subject->defers);
+
 	for (int i = 0; i < subject->nstack; i++)
 		size += strlen(subject->stack[i].step_id) + 3;
 	if (extent < WITHOUT_STEPS)
@@ -223,7 +226,8 @@ write_body(const InnRequestSubject *subject, Extent extent, StringInfo body)
 	initStringInfo(body);
 	enlargeStringInfo(body, (int) Min(size_of(subject, extent), MaxAllocSize / 2));
 	append_ctx(subject, uses_api, body);
-	appendStringInfoString(body, ",\"defers\":{},\"event\":");
+	appendStringInfo(body,
+					 ",\"defers\":%s,\"event\":", subject->defers != NULL ? subject->defers : "{}");
 	appendStringInfoString(body, subject->events[0]);
 	appendStringInfoString(body, ",\"events\":[");
 	if (extent != WITHOUT_EVENTS)

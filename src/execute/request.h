@@ -52,6 +52,7 @@ typedef struct InnRequestSubject
 	int current;			 /* ctx.stack.current */
 	const char *input_id;	 /* a step whose input is overridden (protocol.md 8.10); NULL: none */
 	const char *input;		 /* canonical array */
+	const char *defers;		 /* canonical object: step id to {"abortable"}; NULL: none */
 	const char *signing_key; /* NULL: unsigned */
 	int64 now_s;			 /* of the signature, seconds since 1970 */
 } InnRequestSubject;

@@ -18,6 +18,7 @@
 #include "base/claim.h"
 #include "base/timer.h"
 #include "run/changes.h"
+#include "run/defer.h"
 #include "run/finish.h"
 #include "store/outbox.h"
 
@@ -147,8 +148,10 @@ end_runs(InnChanges *changes)
 	int nends = list_length(changes->ends);
 	InnUlid *ids = palloc(Max(nends, 1) * sizeof(InnUlid));
 	pg_uuid_t *functions = palloc(Max(nends, 1) * sizeof(pg_uuid_t));
+	InnUlid *controlled = palloc(Max(nends, 1) * sizeof(InnUlid));
 	InnEnding *endings = palloc0(Max(nends, 1) * sizeof(InnEnding));
 	int nended = 0;
+	int ncontrolled = 0;
 
 	if (nends == 0)
 		return;
@@ -167,9 +170,14 @@ end_runs(InnChanges *changes)
 		if (!endings[i].has_ended)
 			continue;
 		inn_finish_announce(changes, list_nth(changes->ends, i), &endings[i]);
+		if (endings[i].has_controls)
+			controlled[ncontrolled++] = endings[i].id;
+		if (endings[i].has_defers)
+			inn_defers_announce(changes, &endings[i]);
 		ids[nended] = endings[i].id;
 		functions[nended++] = endings[i].function_id;
 	}
+	inn_controls_remove(controlled, ncontrolled);
 	inn_outbox_put_status(ids, functions, nended);
 }
 
@@ -281,15 +289,21 @@ call_after(const InnCompletion *completion, TimestampTz now)
 	};
 }
 
+/* Who has ended is not asked again. */
 static void
 set_versions(InnChanges *changes)
 {
+	InnRunVersion *versions =
+		palloc(Max(list_length(changes->versions), 1) * sizeof(InnRunVersion));
+	int nversions = 0;
 	ListCell *cell;
 
 	foreach(cell, changes->versions)
 	{
 		const InnRunVersion *version = lfirst(cell);
 
-		inn_runs_set_version(&version->run_id, version->request_version, version->is_planning);
+		if (!inn_changes_is_ending(changes, &version->run_id))
+			versions[nversions++] = *version;
 	}
+	inn_runs_set_versions(versions, nversions);
 }

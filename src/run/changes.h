@@ -47,14 +47,6 @@ typedef struct InnRunEnd
 	Jsonb *error;  /* FAILED: {"error", "name", "message", ...} */
 } InnRunEnd;
 
-/* What an app has said of itself when it answered a run for the first time. */
-typedef struct InnRunVersion
-{
-	InnUlid run_id;
-	int request_version;
-	bool is_planning;
-} InnRunVersion;
-
 typedef struct InnChanges
 {
 	TimestampTz now;

@@ -93,7 +93,8 @@ inn_op_is_lazy(InnOpKind kind)
  * comments above say.  palloc'ed, copied out of the value; *nops is set.
  *
  * NULL, with a sentence in *error that names the op by its index: not an array or object, an unknown op, an id that
- * is missing or too long, more than INN_MAX_OPS (then *is_overflow is set), something beyond INN_STEP_MAX_BYTES.
+ * is missing or too long, more than INN_MAX_OPS (then *is_overflow is set), something beyond INN_STEP_MAX_BYTES other than
+ * the opts of a DeferAdd.
  * Never raises an error for bad input.
  */
 extern InnOp *inn_ops_read(const JsonbValue *value, int *nops, bool *is_overflow, char **error);

@@ -13,6 +13,7 @@
  *		InvokeFunction			/
  *		DiscoveryRequest, None	call again
  *		RunComplete				end the run
+ *		DeferAdd, DeferAbort	what is to be done when it has ended (run/defer.c)
  *
  * Several steps at once ("a group"): the call that follows is made when the last of them has ended, unless they run a race, or the
  * app speaks version 1 of the protocol; then each end causes a call.  The rows of a group bear is_grouped, so whether
@@ -29,6 +30,7 @@
 
 #include "base/jcs.h"
 #include "base/timer.h"
+#include "run/defer.h"
 #include "run/fault.h"
 #include "run/lifecycle.h"
 #include "run/opcode.h"
@@ -75,6 +77,7 @@ static const char *op_name(const InnOp *op);
 static bool exceeds_limits(InnChanges *changes, const InnCallNews *news, int nsteps, int64 bytes);
 static void retry_or_fail(InnChanges *changes, const InnCallNews *news, const InnCallFault *fault,
 						  const InnOp *step);
+static int try_of(const InnJob *job);
 static void retry(InnChanges *changes, const InnCallNews *news, TimestampTz at);
 static bool contradicts(const InnChanges *changes);
 
@@ -85,6 +88,7 @@ inn_apply_ops(InnChanges *changes, const InnCallNews *news, const InnOp *ops, in
 
 	begin(&applying);
 	note_version(&applying);
+	inn_defers_apply(changes, &news->job->run_id, ops, nops);
 	if (applying.nsteps == 0)
 	{
 		call_again(&applying);
@@ -386,7 +390,7 @@ inn_apply_result(InnChanges *changes, const InnCallNews *news, Jsonb *result)
 	inn_changes_attempt(changes, &(InnAttempt){
 									 .run_id = news->job->run_id,
 									 .job_id = news->job->id,
-									 .attempt = news->job->attempt,
+									 .attempt = try_of(news->job),
 									 .status = "COMPLETED",
 									 .started_at = news->started_at,
 									 .ended_at = changes->now,
@@ -422,7 +426,7 @@ retry_or_fail(InnChanges *changes, const InnCallNews *news, const InnCallFault *
 	inn_changes_attempt(changes, &(InnAttempt){
 									 .run_id = job->run_id,
 									 .job_id = job->id,
-									 .attempt = job->attempt,
+									 .attempt = try_of(job),
 									 .status = "FAILED",
 									 .started_at = news->started_at,
 									 .ended_at = changes->now,
@@ -441,6 +445,16 @@ retry_or_fail(InnChanges *changes, const InnCallNews *news, const InnCallFault *
 									 .result = fault->reported,
 									 .error = fault->error,
 								 });
+}
+
+/*
+ * Which try of its job a call is, from 0.  Not the attempt that the app is told, which counts from 0 again after a checkpoint: two
+ * tries must not be recorded as the same.
+ */
+static int
+try_of(const InnJob *job)
+{
+	return job->generation - 1;
 }
 
 /* The same job once more. */
@@ -477,6 +491,7 @@ inn_apply_checkpoint(InnChanges *changes, const InnCallNews *news, const InnOp *
 			return false;
 		}
 	}
+	inn_defers_apply(changes, &news->job->run_id, ops, nops);
 	for (int i = 0; i < nops; i++)
 	{
 		if (ops[i].kind == INN_OP_STEP || ops[i].kind == INN_OP_STEP_RUN)
@@ -620,7 +635,8 @@ step_of(const InnCallNews *news, const InnOp *op, char *memo, TimestampTz now)
 static const char *
 op_name(const InnOp *op)
 {
-	if (op->type != NULL && strncmp(op->type, "step.ai.", 8) == 0)
+	/* step.ai.wrap is code of the function, as any other step that it runs. */
+	if (op->type != NULL && strcmp(op->type, "step.ai.infer") == 0)
 		return "ai";
 	if (op->type != NULL && strcmp(op->type, "step.fetch") == 0)
 		return "fetch";

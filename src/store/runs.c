@@ -26,18 +26,18 @@
 	" CASE WHEN " skipped " THEN inngest.ulid_timestamp(" id "::inngest.ulid) END"
 
 static InnPlan insert_one = {
-	"INSERT INTO inngest.function_runs (id, function_id, function_version, event_id, outcome, ended_at)"
-	" VALUES ($1::inngest.ulid, $2, $3, $4::inngest.ulid," SKIPPED_COLUMNS("$5", "$1") ")",
-	5,
-	{UUIDOID, UUIDOID, INT4OID, UUIDOID, BOOLOID}};
+	"INSERT INTO inngest.function_runs (id, function_id, function_version, event_id, has_controls, outcome, ended_at)"
+	" VALUES ($1::inngest.ulid, $2, $3, $4::inngest.ulid, $6," SKIPPED_COLUMNS("$5", "$1") ")",
+	6,
+	{UUIDOID, UUIDOID, INT4OID, UUIDOID, BOOLOID, BOOLOID}};
 
 static InnPlan insert_many = {
-	"INSERT INTO inngest.function_runs (id, function_id, function_version, event_id, outcome, ended_at)"
-	" SELECT r.id::inngest.ulid, r.function_id, r.version, r.event_id::inngest.ulid," SKIPPED_COLUMNS(
-		"r.skipped",
-		"r.id") " FROM unnest($1, $2, $3, $4, $5) AS r (id, function_id, version, event_id, skipped)",
-	5,
-	{UUIDARRAYOID, UUIDARRAYOID, INT4ARRAYOID, UUIDARRAYOID, BOOLARRAYOID}};
+	"INSERT INTO inngest.function_runs (id, function_id, function_version, event_id, has_controls, outcome, ended_at)"
+	" SELECT r.id::inngest.ulid, r.function_id, r.version, r.event_id::inngest.ulid, r.has_controls," SKIPPED_COLUMNS(
+		"r.skipped", "r.id") " FROM unnest($1, $2, $3, $4, $5, $6)"
+							 " AS r (id, function_id, version, event_id, skipped, has_controls)",
+	6,
+	{UUIDARRAYOID, UUIDARRAYOID, INT4ARRAYOID, UUIDARRAYOID, BOOLARRAYOID, BOOLARRAYOID}};
 
 static InnPlan start_runs =
 	{"UPDATE inngest.function_runs SET started_at = $2"
@@ -50,29 +50,31 @@ static InnPlan end_runs = {
 	"WITH ended AS (UPDATE inngest.function_runs r SET outcome = i.outcome::inngest.run_outcome, ended_at = $3"
 	" FROM unnest($1, $2) WITH ORDINALITY AS i (id, outcome, n)"
 	" WHERE r.id = i.id::inngest.ulid AND r.outcome IS NULL"
-	" RETURNING i.n::int4, r.function_id, r.event_id)"
-	" SELECT x.n, x.function_id, f.slug, x.event_id::uuid," INN_EVENT_COLUMNS " FROM ended x"
-	" JOIN LATERAL (SELECT slug FROM inngest.functions f WHERE f.id = x.function_id OFFSET 0) f ON true"
+	" RETURNING i.n::int4, r.function_id, r.event_id, r.has_defers, r.has_controls)"
+	" SELECT x.n, x.function_id, f.slug, f.app_id, x.has_defers, x.event_id::uuid, x.has_controls," INN_EVENT_COLUMNS
+	" FROM ended x"
+	" JOIN LATERAL (SELECT slug, app_id FROM inngest.functions f WHERE f.id = x.function_id OFFSET 0) f ON true"
 	" LEFT JOIN LATERAL (SELECT * FROM inngest.events e WHERE e.id = x.event_id OFFSET 0) e ON true",
 	3,
 	{UUIDARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID},
 	.is_generic = true};
 
-static InnPlan read_to_call =
-	{"SELECT i.n::int4, r.outcome IS NULL, r.request_version::int4, r.is_planning, r.started_at, r.event_id::uuid,"
-	 INN_EVENT_COLUMNS
-	 " FROM unnest($1) WITH ORDINALITY AS i (id, n),"
-	 " LATERAL (SELECT * FROM inngest.function_runs x WHERE x.id = i.id::inngest.ulid OFFSET 0) r"
-	 " LEFT JOIN LATERAL (SELECT * FROM inngest.events e WHERE e.id = r.event_id OFFSET 0) e ON true",
-	 1,
-	 {UUIDARRAYOID},
-	 .is_generic = true};
+static InnPlan read_to_call = {
+	"SELECT i.n::int4, r.outcome IS NULL, r.request_version::int4, r.is_planning, r.has_defers, r.started_at, r.event_id::uuid," INN_EVENT_COLUMNS
+	" FROM unnest($1) WITH ORDINALITY AS i (id, n),"
+	" LATERAL (SELECT * FROM inngest.function_runs x WHERE x.id = i.id::inngest.ulid OFFSET 0) r"
+	" LEFT JOIN LATERAL (SELECT * FROM inngest.events e WHERE e.id = r.event_id OFFSET 0) e ON true",
+	1,
+	{UUIDARRAYOID},
+	.is_generic = true};
 
-static InnPlan set_version =
-	{"UPDATE inngest.function_runs SET request_version = $2::int2, is_planning = $3"
-	 " WHERE id = $1::inngest.ulid",
-	 3,
-	 {UUIDOID, INT4OID, BOOLOID}};
+static InnPlan set_versions = {
+	"UPDATE inngest.function_runs r SET request_version = v.request_version, is_planning = v.is_planning"
+	" FROM unnest($1, $2, $3) AS v (id, request_version, is_planning)"
+	" WHERE r.id = v.id::inngest.ulid",
+	3,
+	{UUIDARRAYOID, INT2ARRAYOID, BOOLARRAYOID},
+	.is_generic = true};
 
 static InnPlan find_run = {"SELECT FROM inngest.function_runs WHERE id = $1::inngest.ulid",
 						   1,
@@ -138,7 +140,8 @@ inn_runs_insert(const InnRun *runs, int nruns)
 	if (nruns == 1)
 		INN_RUN(&insert_one, inn_arg_ulid(&runs->id), inn_arg_uuid(&runs->function_id),
 				inn_arg(Int32GetDatum(runs->function_version)), inn_arg_ulid(&runs->event_id),
-				inn_arg(BoolGetDatum(runs->is_skipped)));
+				inn_arg(BoolGetDatum(runs->is_skipped)),
+				inn_arg(BoolGetDatum(runs->controls != NULL)));
 	else if (nruns > 1)
 		insert_in_one_statement(runs, nruns);
 }
@@ -151,6 +154,7 @@ insert_in_one_statement(const InnRun *runs, int nruns)
 	Datum *versions = palloc(nruns * sizeof(Datum));
 	Datum *events = palloc(nruns * sizeof(Datum));
 	Datum *skipped = palloc(nruns * sizeof(Datum));
+	Datum *controlled = palloc(nruns * sizeof(Datum));
 
 	for (int i = 0; i < nruns; i++)
 	{
@@ -159,12 +163,14 @@ insert_in_one_statement(const InnRun *runs, int nruns)
 		versions[i] = Int32GetDatum(runs[i].function_version);
 		events[i] = PointerGetDatum(&runs[i].event_id);
 		skipped[i] = BoolGetDatum(runs[i].is_skipped);
+		controlled[i] = BoolGetDatum(runs[i].controls != NULL);
 	}
 	INN_RUN(&insert_many, inn_arg_array(ids, NULL, nruns, UUIDOID),
 			inn_arg_array(functions, NULL, nruns, UUIDOID),
 			inn_arg_array(versions, NULL, nruns, INT4OID),
 			inn_arg_array(events, NULL, nruns, UUIDOID),
-			inn_arg_array(skipped, NULL, nruns, BOOLOID));
+			inn_arg_array(skipped, NULL, nruns, BOOLOID),
+			inn_arg_array(controlled, NULL, nruns, BOOLOID));
 }
 
 void
@@ -202,23 +208,39 @@ inn_runs_end(InnEnding *endings, int nendings, TimestampTz now)
 static void
 read_ending(uint64 row, InnEnding *ending)
 {
-	InnUlid event_id = inn_row_ulid(row, 4);
+	InnUlid event_id = inn_row_ulid(row, 6);
 	bool has_no_event;
 
 	ending->has_ended = true;
 	ending->function_id = inn_row_uuid(row, 2);
 	ending->function_slug = inn_row_text(row, 3);
-	(void) inn_row_datum(row, 5, &has_no_event);
+	ending->app_id = inn_row_uuid(row, 4);
+	ending->has_defers = inn_row_bool(row, 5);
+	ending->has_controls = inn_row_bool(row, 7);
+	(void) inn_row_datum(row, 8, &has_no_event);
 	ending->has_event = !has_no_event;
 	if (ending->has_event)
-		inn_events_row(row, 5, &event_id, &ending->event);
+		inn_events_row(row, 8, &event_id, &ending->event);
 }
 
 void
-inn_runs_set_version(const InnUlid *id, int request_version, bool is_planning)
+inn_runs_set_versions(const InnRunVersion *versions, int nversions)
 {
-	(void) INN_RUN(&set_version, inn_arg_ulid(id), inn_arg(Int32GetDatum(request_version)),
-				   inn_arg(BoolGetDatum(is_planning)));
+	Datum *ids = palloc(Max(nversions, 1) * sizeof(Datum));
+	Datum *numbers = palloc(Max(nversions, 1) * sizeof(Datum));
+	Datum *plannings = palloc(Max(nversions, 1) * sizeof(Datum));
+
+	if (nversions == 0)
+		return;
+	for (int i = 0; i < nversions; i++)
+	{
+		ids[i] = PointerGetDatum(&versions[i].run_id);
+		numbers[i] = Int16GetDatum((int16) versions[i].request_version);
+		plannings[i] = BoolGetDatum(versions[i].is_planning);
+	}
+	(void) INN_RUN(&set_versions, inn_arg_array(ids, NULL, nversions, UUIDOID),
+				   inn_arg_array(numbers, NULL, nversions, INT2OID),
+				   inn_arg_array(plannings, NULL, nversions, BOOLOID));
 }
 
 void
@@ -235,12 +257,13 @@ inn_runs_read_to_call(const InnUlid *ids, int nids, InnRunToCall *runs)
 		run->is_alive = inn_row_bool(i, 2);
 		run->request_version = inn_row_int(i, 3);
 		run->is_planning = inn_row_bool(i, 4);
-		run->started_at = inn_row_time(i, 5, INN_NEVER);
-		run->event_id = inn_row_ulid(i, 6);
-		(void) inn_row_datum(i, 7, &has_no_event);
+		run->has_defers = inn_row_bool(i, 5);
+		run->started_at = inn_row_time(i, 6, INN_NEVER);
+		run->event_id = inn_row_ulid(i, 7);
+		(void) inn_row_datum(i, 8, &has_no_event);
 		run->has_event = !has_no_event;
 		if (run->has_event)
-			inn_events_row(i, 7, &run->event_id, &run->event);
+			inn_events_row(i, 8, &run->event_id, &run->event);
 	}
 }
 

@@ -16,6 +16,7 @@
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 
+#include "store/controls.h"
 #include "store/events.h"
 
 typedef enum InnOutcome
@@ -41,6 +42,13 @@ typedef struct InnRun
 	bool is_pull;
 	bool is_skipped;		  /* born ended */
 	int64 start_timeout_usec; /* from when it is created until it has started; 0: none */
+
+	/* of the first call of an app; NULL: as usual (store/jobs.h) */
+	const char *step_id;
+	const char *step_name;
+	const char *after_id;
+	const char *input;
+	const InnControls *controls; /* NULL: none */
 } InnRun;
 
 /* A run that is to end, and what it was. */
@@ -51,8 +59,11 @@ typedef struct InnEnding
 
 	/* set by inn_runs_end() */
 	bool has_ended; /* now; else it did before, or does not exist, and the rest is not set */
+	bool has_defers;
+	pg_uuid_t app_id;
 	pg_uuid_t function_id;
 	const char *function_slug;
+	bool has_controls;
 	bool has_event; /* false: it is not kept any more */
 	InnEvent event; /* that has started the run */
 } InnEnding;
@@ -82,8 +93,15 @@ extern void inn_runs_start(const InnUlid *ids, int nids, TimestampTz now);
 /* End runs. */
 extern void inn_runs_end(InnEnding *endings, int nendings, TimestampTz now);
 
-/* What an app has said of itself, for a run. */
-extern void inn_runs_set_version(const InnUlid *id, int request_version, bool is_planning);
+/* What an app has said of itself when it answered a run for the first time. */
+typedef struct InnRunVersion
+{
+	InnUlid run_id;
+	int request_version;
+	bool is_planning;
+} InnRunVersion;
+
+extern void inn_runs_set_versions(const InnRunVersion *versions, int nversions);
 
 /* A run that its app is to be called for. */
 typedef struct InnRunToCall
@@ -91,6 +109,7 @@ typedef struct InnRunToCall
 	bool is_alive; /* it exists, and has not ended */
 	int request_version;
 	bool is_planning;
+	bool has_defers;
 	TimestampTz started_at; /* INN_NEVER: it has not */
 	bool has_event;			/* false: it is not kept any more */
 	InnUlid event_id;

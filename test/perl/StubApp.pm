@@ -15,7 +15,7 @@
 #
 #	$app->on('order', @replies);                            # every call of the function
 #	$app->on({ function => 'order', step => 'charge', attempt => 1 }, @replies);
-#	$app->on('/elsewhere', @replies);                       # whatever comes to a path
+#	$app->on('/elsewhere', @replies);                       # whatever comes to a path, before all else
 #
 # A step is named by its id or its hash; 'step' is a call that targets none.  A reply is one of
 #

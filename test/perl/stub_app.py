@@ -328,7 +328,7 @@ class App:
         if self.config.get("signing_key"):
             call["signature"] = judge_signature(self.config["signing_key"],
                                                 request["headers"].get("x-inngest-signature"), text)
-        if request["method"] == "POST" and "fnId" in query:
+        if request["method"] == "POST" and "fnId" in query and url.path == self.config.get("path"):
             call["function"] = query["fnId"]
             call["step"] = query.get("stepId", "")
             call["attempt"] = looked_up("ctx.attempt", call.get("body") or {})
@@ -350,12 +350,12 @@ class App:
         return await self.send(reply, reader, writer)
 
     def find_rule(self, call):
-        """The rule for function, step and attempt, or for less; paths have rules, too."""
+        """The rule for the path, or for function, step and attempt, or for less."""
         names = [call["path"]]
         if "function" in call:
             function, step, attempt = call["function"], call["step"], call["attempt"]
-            names = [f"{function} {step} {attempt}", f"{function} {step} *",
-                     f"{function} * {attempt}", f"{function} * *"] + names
+            names += [f"{function} {step} {attempt}", f"{function} {step} *",
+                      f"{function} * {attempt}", f"{function} * *"]
         return next((name for name in names if name in self.rules), None)
 
     async def make(self, reply, call, text):

@@ -5,7 +5,9 @@
     normalise.py ours JOURNAL PLAN            print the same of a journal of recorder.py; PLAN is JSON:
                                               {"features": {name: [ids of the events that it sent]},
                                                "runs": {run id: {"status", "output"}}}
-    normalise.py brief JOURNAL PLAN           print a line a run: function, status, output | step/attempt answer, ...
+    normalise.py brief JOURNAL PLAN           print a line a run: function, status, output | step/attempt answer, ...;
+                                              INN_TEST_KEEP=1 test/run keeps it beside the journal, under
+                                              sdk_LANGUAGE: new ones can be read, judged and copied from there
     normalise.py diff EXPECTED OURS FEATURE   print how they differ, nothing if they do not
 
 A feature's form:
@@ -48,8 +50,8 @@ def name_steps(exchanges):
 
     def learn(ops):
         for op in ops if isinstance(ops, list) else []:
-            if isinstance(op, dict) and isinstance(op.get("id"), str):
-                names[op["id"]] = op.get("displayName") or op.get("op")
+            if isinstance(op, dict) and isinstance(op.get("id"), str) and "op" in op:
+                names[op["id"]] = op.get("displayName") or (op.get("userland") or {}).get("id") or op["op"]
 
     for exchange in exchanges:
         body, reply = exchange.get("body"), exchange.get("reply")
@@ -74,7 +76,7 @@ class Steady:
         (re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "<uuid>"),
         (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)"), "<time>"),
         (re.compile(r"(127\.0\.0\.1|localhost):\d+"), "<host>"),
-        (re.compile(r"\bpeer-(?:app|nocp)-"), ""),
+        (re.compile(r"\bpeer-(?:app|nocp|python|gocp|go)-"), ""),
     ]
 
     def __init__(self, names):
@@ -149,9 +151,10 @@ class Feature:
 
     def belongs(self, event):
         data = event.get("data") or {}
-        correlation = (data.get("_inngest") or {}).get("correlation_id", "")
-        return (event.get("id") in self.roots or event.get("internal_id") in self.roots
-                or correlation.split(".")[0] in self.runs
+        ours = data.get("_inngest") or {}
+        return (event.get("id") in self.roots
+                or (ours.get("correlation_id") or "").split(".")[0] in self.runs
+                or ours.get("parent_run_id") in self.runs
                 or (event.get("name") == "inngest/function.failed" and data.get("run_id") in self.runs))
 
     # Its form.
@@ -178,15 +181,25 @@ class Feature:
         return [{**event, "ts": "+0"} if "ts" in event else event for event in events]
 
     def run_form(self, run, calls):
-        end = self.ends.get(run, {})
         output = self.returned(calls)
         first = calls[0]["body"]
-        form = {"function": function_of(calls[0]), "event": first["event"]["name"], "status": end.get("status"),
-                "output": self.steady.value(end.get("output") if output is None else output[0]),
+        form = {"function": function_of(calls[0]), "event": first["event"]["name"],
+                "status": self.ends.get(run, {}).get("status"),
+                "output": self.output(run) if output is None else self.steady.value(output[0]),
                 "calls": self.calls(calls)}
         if self.checkpoints[run]:
             form["checkpoints"] = [self.checkpoint(exchange, calls) for exchange in self.checkpoints[run]]
         return form
+
+    def output(self, run):
+        """As the API says it: nothing of a run that was cancelled; errors with or without "error"."""
+        end = self.ends.get(run, {})
+        if end.get("status") == "Cancelled":
+            return None
+        output = self.steady.value(end.get("output"))
+        if end.get("status") == "Failed" and isinstance(output, dict):
+            output.pop("error", None)
+        return output
 
     def returned(self, calls):
         """What a run that was checkpointed to its end returned: the reference's API does not know."""
@@ -242,7 +255,9 @@ class Feature:
         headers = {name.lower(): value for name, value in exchange["reply_headers"].items()}
         answer = {"status": exchange["status"]}
         answer.update({name: headers[name] for name in ("x-inngest-no-retry", "retry-after") if name in headers})
-        if exchange["status"] == 206:
+        if exchange["status"] == 201 and isinstance(exchange["reply"], dict):
+            answer["status"] = f"201 {exchange['reply'].get('status')}"
+        if exchange["status"] == 206 or ops_of(exchange):
             answer["ops"] = [self.op(op) for op in ops_of(exchange)]
         else:
             answer["value"] = self.steady.value(exchange["reply"])
@@ -294,13 +309,14 @@ def is_call(exchange):
 
 def function_of(exchange):
     slug = re.search(r"fnId=([^&]+)", exchange["request"]).group(1)
-    return re.sub(r"^peer-(app|nocp|stream|cron)-", "", slug)
+    return re.sub(r"^peer-(app|nocp|stream|cron|python-stream|python|go-stream|gocp|go)-", "", slug)
 
 
 def ops_of(exchange):
     reply = exchange.get("reply")
-    if exchange.get("status") == 201 and isinstance(reply, dict) and isinstance(reply.get("body"), str):
-        reply = json.loads(reply["body"]) if reply.get("status") == 206 else None
+    if exchange.get("status") == 201 and isinstance(reply, dict):
+        body = reply.get("body")
+        reply = None if reply.get("status") != 206 else json.loads(body) if isinstance(body, str) else body
     if isinstance(reply, dict) and "op" in reply:
         reply = [reply]
     return [op for op in reply if isinstance(op, dict) and "op" in op] if isinstance(reply, list) else []
@@ -319,6 +335,10 @@ def override(name, form):
                 failed_events(call["event"])
                 for event in call["events"]:
                     failed_events(event)
+    for request in form["requests"]:
+        if request["request"].endswith("/batch"):       # events have a user everywhere, here too
+            for event in request["reply"]:
+                event.setdefault("user", {})
     return form
 
 
@@ -389,17 +409,19 @@ def brief(journal, plan):
 
 
 def brief_run(feature, run, calls):
-    end = feature.ends.get(run, {})
+    status = feature.ends.get(run, {}).get("status")
     told = [feature.call(exchange, {}) for exchange in calls]
     if any("StepPlanned" in json.dumps(call["answer"]) for call in told):
         told.sort(key=lambda call: (len(call["stack"]), call["step"]))      # parallel: in any order
-    output = json.dumps(feature.steady.value(end.get("output")), sort_keys=True, ensure_ascii=False)
+    output = json.dumps(feature.output(run), sort_keys=True, ensure_ascii=False)
     text = ", ".join(f"{call['step']}/{call['attempt']} {brief_answer(call['answer'])}" for call in told)
-    return f"{function_of(calls[0])} {end.get('status')} {output} | {text}"
+    return f"{function_of(calls[0])} {status} {output} | {text}"
 
 
 def brief_answer(answer):
-    return "+".join(op["op"] for op in answer["ops"]) if answer.get("ops") else str(answer["status"])
+    status = str(answer["status"])
+    ops = "+".join(op["op"] for op in answer.get("ops", []))
+    return ops if status == "206" and ops else f"{status} {ops}".strip()
 
 
 def diff(expected, got):

@@ -10,7 +10,7 @@ SET timezone TO 'UTC';
 DO $$
 BEGIN
 	FOR i IN 1..3000 LOOP
-		EXIT WHEN (SELECT count(*) FROM inngest.partitions) >= 6;
+		EXIT WHEN (SELECT count(*) FROM inngest.partitions) >= 10;
 		PERFORM pg_sleep(0.01);
 	END LOOP;
 END $$;

@@ -176,7 +176,8 @@ subtest 'waiting' => sub {
 
 subtest 'many wait' => sub {
 	$inn->register('shared', 'p/shared');
-	my @waiters = map { lease_in_background('shared', wait => '4s') } 1 .. 12;
+	my $wait = $ENV{INN_TEST_WRAPPER} ? 30 : 4;    # sending from SQL takes seconds under valgrind
+	my @waiters = map { lease_in_background('shared', wait => "${wait}s") } 1 .. 12;
 	sleep(0.5);
 	$inn->sql(q(SELECT count(*) FROM inngest.send_events('[{"name": "p/shared"}, {"name": "p/shared"}, {"name": "p/shared"}]')));
 	$inn->send('p/shared') for 1 .. 2;
@@ -185,7 +186,7 @@ subtest 'many wait' => sub {
 
 	is(scalar(grep { @$_ > 1 } @got), 5, 'five events: five of twelve get a run');
 	is(scalar keys %runs, 5, 'each another one');
-	is(scalar(grep { @$_ > 1 && $_->[0] > 3.5 } @got), 0, 'and they get it at once');
+	is(scalar(grep { @$_ > 1 && $_->[0] > $wait - 0.5 } @got), 0, 'and they get it at once');
 
 	my @busy = map { lease_in_background('shared', wait => '8s', max => 3) } 1 .. 4;
 	$inn->send('p/shared') for 1 .. 12;

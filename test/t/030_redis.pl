@@ -138,7 +138,7 @@ subtest 'retries' => sub {
 
 subtest 'future events' => sub {
 	$inn->register('later', 'later/one');
-	my $event = $inn->send('later/one', ts => $inn->sql("SELECT now() + '1.5 s'"));
+	my $event = $inn->send('later/one', ts => $inn->sql("SELECT now() + '6 s'"));
 	my $start = time();
 
 	wait_for(sub { grep { $_->{event_id} eq $event } map { $_->[1] } @{ $redis->stream('inngest:runs') } },

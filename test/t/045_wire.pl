@@ -55,6 +55,7 @@ is_deeply(op(opts => { type => 'step.sendEvent', parallelMode => 'race' }),
 	{ op => 'StepRun', id => $id, name => $id, wire_name => '', type => 'step.sendEvent', is_race => JSON::PP::true, opts => { type => 'step.sendEvent', parallelMode => 'race' } },
 	'options');
 ok(!exists op(opts => undef)->{opts} && !exists op(opts => 'x')->{opts} && !exists op(opts => [])->{opts}, 'options that are no object are none');
+ok(op(opts => { parallelMode => 'Race' })->{is_race}, 'as the SDK for Go says it');
 ok(!op(opts => { parallelMode => 'other' })->{is_race}, 'another mode is no race');
 ok(exists op(data => undef)->{data} && !exists op()->{data}, 'null is data, nothing is none');
 ok(!exists op(timing => { a => -1, b => 1.5 })->{timing} && !exists op(timing => 7)->{timing}, 'timing that is none');

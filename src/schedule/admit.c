@@ -24,6 +24,7 @@
 #include "base/errors.h"
 #include "base/ident.h"
 #include "base/timer.h"
+#include "run/flow.h"
 #include "schedule/admit.h"
 #include "schedule/cancels.h"
 #include "schedule/restart.h"
@@ -36,6 +37,7 @@
 
 static bool try_admit(const InnEvent *event, const InnFunction *function, InnRunList *runs);
 static InnRun new_run(const InnEvent *event, const InnFunction *function);
+static const InnControls *controls_of(const InnEvent *event, const InnFunction *function);
 static bool decide(const InnAdmission *admission, InnRunList *runs);
 static void read_origin(const InnUlid *run_id, InnRunOrigin *origin, InnFunction *function,
 						InnEvent *event);
@@ -68,6 +70,8 @@ try_admit(const InnEvent *event, const InnFunction *function, InnRunList *runs)
 		if (!inn_idempotency_put(&function->id, &key, &run.id, now, now + INN_IDEMPOTENCY_USEC))
 			return true;
 	}
+	if (!run.is_skipped)
+		run.controls = controls_of(event, function);
 	inn_run_list_add(runs, &run);
 	inn_cancels_add(&run, function, event, runs);
 	return true;
@@ -94,6 +98,23 @@ new_run(const InnEvent *event, const InnFunction *function)
 	return run;
 }
 
+/* They are frozen: a later config means later runs. */
+static const InnControls *
+controls_of(const InnEvent *event, const InnFunction *function)
+{
+	InnControls *controls;
+	InnFlow flow;
+	Jsonb *json;
+
+	if (!function->has_controls)
+		return NULL;
+	inn_flow_read(inn_functions_config(&function->id), &flow);
+	json = inn_event_to_jsonb(event);
+	controls = palloc(sizeof(InnControls));
+	*controls = (InnControls){.priority_s = inn_flow_priority(&flow, json)};
+	return controls;
+}
+
 InnUlid
 inn_admit_again(const InnUlid *run_id, const char *from_step, Jsonb *input)
 {
@@ -108,6 +129,7 @@ inn_admit_again(const InnUlid *run_id, const char *from_step, Jsonb *input)
 	run = new_run(&event, &function);
 	run.run_at = inn_now();
 	run.is_delayed = false;
+	run.controls = controls_of(&event, &function);
 	if (from_step != NULL)
 	{
 		inn_restart_find(run_id, &function, from_step, input, &restart);

@@ -16,6 +16,7 @@
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 
+#include "store/controls.h"
 #include "store/events.h"
 
 typedef enum InnOutcome
@@ -47,6 +48,7 @@ typedef struct InnRun
 	const char *step_name;
 	const char *after_id;
 	const char *input;
+	const InnControls *controls; /* NULL: none */
 } InnRun;
 
 /* A run that is to end, and what it was. */
@@ -61,6 +63,7 @@ typedef struct InnEnding
 	pg_uuid_t app_id;
 	pg_uuid_t function_id;
 	const char *function_slug;
+	bool has_controls;
 	bool has_event; /* false: it is not kept any more */
 	InnEvent event; /* that has started the run */
 } InnEnding;

@@ -172,8 +172,8 @@ sub check_sync
 	for my $path (@paths)
 	{
 		$self->sync($path);
-		wait_for(sub { $self->{inn}->sql("SELECT count(*) FROM inngest.apps WHERE url LIKE '%$path'") == 1 }, "$path is known");
-		pass("$self->{mode}: $path registers itself");
+		eval { wait_for(sub { $self->{inn}->sql("SELECT count(*) FROM inngest.apps WHERE url LIKE '%$path' AND name IS NOT NULL") == 1 }, "$path is known", 20) };
+		is($@, '', "$self->{mode}: $path registers itself") or diag($self->{inn}->sql('SELECT * FROM inngest.syncs'));
 		next if $self->{mode} ne 'dev';
 		my $answer = $self->put($path);
 		is($answer->{status}, 200, "$self->{mode}: $path registers itself again");

@@ -97,6 +97,8 @@ static bool take(void);
 static bool has_anything_to_take(void);
 static bool take_batch(void);
 static void read_jobs(void);
+static void add_to_lanes(const InnJob *jobs, int njobs);
+static bool has_controls(const pg_uuid_t *function_id);
 static bool is_mine(const InnUlid *run_id);
 static int claim_jobs(InnFlight **flights);
 static void start_runs(const InnPrepared *prepared, int nprepared, TimestampTz now);
@@ -654,11 +656,46 @@ read_jobs(void)
 		return;
 	jobs = inn_jobs_read_ready(lanes, nlanes, &njobs);
 	inn_lanes_were_read(lanes, nlanes, jobs, njobs);
-	for (int i = 0; i < njobs; i++)
+	add_to_lanes(jobs, njobs);
+}
+
+/* With the controls of their runs, which those have whose functions have some. */
+static void
+add_to_lanes(const InnJob *jobs, int njobs)
+{
+	const InnJob **mine = palloc(Max(njobs, 1) * sizeof(InnJob *));
+	InnUlid *controlled = palloc(Max(njobs, 1) * sizeof(InnUlid));
+	const InnControls **controls = palloc(Max(njobs, 1) * sizeof(InnControls *));
+	int nmine = 0;
+	int ncontrolled = 0;
+
+	/* those with controls first, so that the two arrays go together */
+	for (int pass = 0; pass < 2; pass++)
 	{
-		if (is_mine(&jobs[i].run_id))
-			inn_lanes_add(&jobs[i]);
+		for (int i = 0; i < njobs; i++)
+		{
+			bool is_controlled;
+
+			if (!is_mine(&jobs[i].run_id))
+				continue;
+			is_controlled = has_controls(&jobs[i].function_id);
+			if (is_controlled == (pass == 0))
+				mine[nmine++] = &jobs[i];
+			if (is_controlled && pass == 0)
+				controlled[ncontrolled++] = jobs[i].run_id;
+		}
 	}
+	inn_controls_read(controlled, ncontrolled, controls);
+	for (int i = 0; i < nmine; i++)
+		inn_lanes_add(mine[i], i < ncontrolled ? controls[i] : NULL);
+}
+
+static bool
+has_controls(const pg_uuid_t *function_id)
+{
+	const InnFunction *function = inn_targets_find(function_id);
+
+	return function != NULL && function->has_controls;
 }
 
 static bool

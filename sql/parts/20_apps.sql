@@ -81,6 +81,8 @@ CREATE TABLE inngest.functions (
 	start_timeout   interval,
 	finish_timeout  interval,
 	has_cancels     boolean NOT NULL DEFAULT false,
+	has_controls    boolean NOT NULL DEFAULT false,
+	is_stateful     boolean NOT NULL DEFAULT false,
 	is_endpoint     boolean NOT NULL DEFAULT false,
 	paused_at       timestamptz,
 	archived_at     timestamptz,
@@ -99,6 +101,8 @@ COMMENT ON COLUMN inngest.functions.language IS 'of the SDK that registered it: 
 COMMENT ON COLUMN inngest.functions.start_timeout IS 'a run that has not begun so long after it was queued is cancelled; null: never';
 COMMENT ON COLUMN inngest.functions.finish_timeout IS 'a run that has not ended so long after it began is cancelled; null: never';
 COMMENT ON COLUMN inngest.functions.has_cancels IS 'there are rows in function_cancels';
+COMMENT ON COLUMN inngest.functions.has_controls IS 'its runs have rows in run_controls';
+COMMENT ON COLUMN inngest.functions.is_stateful IS 'whether an event starts a run depends on what went before, so the scheduler decides';
 COMMENT ON COLUMN inngest.functions.is_endpoint IS 'an endpoint of an app that has begun runs by itself: to call it is to repeat the request of the run';
 COMMENT ON COLUMN inngest.functions.paused_at IS 'set: new events make skipped runs, waiting attempts wait';
 COMMENT ON COLUMN inngest.functions.archived_at IS 'set: deleted; triggers nothing any more';

@@ -24,6 +24,7 @@ CREATE TABLE inngest.function_runs (
 	original_run_id   inngest.ulid,
 	request_version   smallint NOT NULL DEFAULT -1,
 	is_planning       boolean NOT NULL DEFAULT false,
+	has_controls      boolean NOT NULL DEFAULT false,
 	has_defers        boolean NOT NULL DEFAULT false
 ) PARTITION BY RANGE (id);
 CREATE INDEX function_runs_function ON inngest.function_runs (function_id, id);
@@ -38,6 +39,7 @@ COMMENT ON COLUMN inngest.function_runs.outcome IS 'null until the run has ended
 COMMENT ON COLUMN inngest.function_runs.started_at IS 'when the first attempt was taken up';
 COMMENT ON COLUMN inngest.function_runs.request_version IS 'version of the protocol that the SDK speaks; -1: it has not said yet';
 COMMENT ON COLUMN inngest.function_runs.is_planning IS 'the function is to plan its steps, from now on (version 1 of the protocol)';
+COMMENT ON COLUMN inngest.function_runs.has_controls IS 'until it ends there is a row in run_controls';
 COMMENT ON COLUMN inngest.function_runs.has_defers IS 'there are rows of it in inngest.defers';
 COMMENT ON COLUMN inngest.function_runs.original_run_id IS 'a rerun: the first run for this event, of which this is a repetition; else null';
 
@@ -91,7 +93,7 @@ AS $$ SELECT CASE WHEN outcome IS NOT NULL THEN outcome::text WHEN started_at IS
 COMMENT ON FUNCTION inngest.run_status IS 'QUEUED, RUNNING, COMPLETED, FAILED, CANCELLED or SKIPPED';
 
 SELECT pg_catalog.pg_extension_config_dump('inngest.function_runs_default',
-	'UNION ALL SELECT id, function_id, function_version, event_id, outcome, started_at, ended_at, original_run_id, request_version, is_planning, has_defers FROM inngest.function_runs WHERE tableoid <> ''inngest.function_runs_default''::pg_catalog.regclass');
+	'UNION ALL SELECT id, function_id, function_version, event_id, outcome, started_at, ended_at, original_run_id, request_version, is_planning, has_defers, has_controls FROM inngest.function_runs WHERE tableoid <> ''inngest.function_runs_default''::pg_catalog.regclass');
 SELECT pg_catalog.pg_extension_config_dump('inngest.attempts_default',
 	'UNION ALL SELECT run_id, job_id, attempt, status, started_at, ended_at, retry_at, step_id, step_name, output, error FROM inngest.attempts WHERE tableoid <> ''inngest.attempts_default''::pg_catalog.regclass');
 SELECT pg_catalog.pg_extension_config_dump('inngest.idempotency_keys', '');

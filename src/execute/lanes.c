@@ -115,7 +115,11 @@ by_run(const pairingheap_node *a, const pairingheap_node *b, void *arg)
 {
 	const InnFlight *left = pairingheap_const_container(InnFlight, waiting, a);
 	const InnFlight *right = pairingheap_const_container(InnFlight, waiting, b);
-	int order = memcmp(&right->job.run_id, &left->job.run_id, sizeof(InnUlid));
+	int order;
+
+	if (left->rank != right->rank)
+		return left->rank < right->rank ? 1 : -1;
+	order = memcmp(&right->job.run_id, &left->job.run_id, sizeof(InnUlid));
 
 	if (order != 0)
 		return order;
@@ -170,7 +174,7 @@ inn_lanes_were_read(const InnJobLane *wanted, int nwanted, const InnJob *jobs, i
 }
 
 void
-inn_lanes_add(const InnJob *job)
+inn_lanes_add(const InnJob *job, const InnControls *controls)
 {
 	bool found;
 	Known *entry = hash_search(known, &job->id, HASH_ENTER, &found);
@@ -189,6 +193,9 @@ inn_lanes_add(const InnJob *job)
 		return;
 	}
 	flight = entry->flight = copy_job(job);
+	flight->rank = inn_ulid_unix_ms(&job->run_id);
+	if (controls != NULL)
+		flight->rank -= (int64) controls->priority_s * 1000;
 	flight->lane = find_lane(&job->app_id);
 	pairingheap_add(flight->lane->waiting, &flight->waiting);
 	flight->lane->nwaiting++;

@@ -5,7 +5,7 @@
  *
  * Each app has a lane of its own, so that one that is slow, or away, fills only that.  A lane holds a bounded number of jobs; the others
  * stay in the table until there is room.  Of the jobs in a lane those of the oldest runs come first: runs are finished before
- * new ones begin.
+ * new ones begin.  A run with a priority counts as older, or younger, by so many seconds.
  *
  * IDENTIFICATION
  *	  src/execute/lanes.h
@@ -19,6 +19,7 @@
 #include "lib/pairingheap.h"
 
 #include "execute/client.h"
+#include "store/controls.h"
 #include "store/jobs.h"
 #include "store/steps.h"
 
@@ -53,6 +54,7 @@ typedef struct InnFlight
 	InnJob job;			  /* its texts are in the same chunk of memory */
 	InnFlightState state;
 	InnLane *lane;
+	int64 rank; /* the least is executed first: when its run was queued, in ms, less its priority */
 	pairingheap_node waiting;	 /* in lane->waiting */
 	dlist_node answered;		 /* of those that have still to be settled */
 	InnClientReply *reply;		 /* ANSWERED, GATEWAYS */
@@ -96,8 +98,8 @@ extern InnJobLane *inn_lanes_to_read(int *count);
 /* These were read for those lanes. */
 extern void inn_lanes_were_read(const InnJobLane *lanes, int nlanes, const InnJob *jobs, int njobs);
 
-/* Keep a job that was read in its lane, unless it is known. */
-extern void inn_lanes_add(const InnJob *job);
+/* Keep a job that was read in its lane, unless it is known.  controls are those of its run; NULL: none. */
+extern void inn_lanes_add(const InnJob *job, const InnControls *controls);
 
 /* The next job that may be executed, max_calls at a time in all and max_calls_per_app of one app; or NULL.  It counts as executed. */
 extern InnFlight *inn_lanes_take(int max_calls, int max_calls_per_app);

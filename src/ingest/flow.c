@@ -20,6 +20,7 @@
 
 #include "base/json.h"
 #include "ingest/flow.h"
+#include "run/flow.h"
 
 #define CANCEL_MAX 5
 #define STEP_CONCURRENCY_MAX 2
@@ -28,6 +29,8 @@
 #define DEBOUNCE_PERIOD_MAX (7 * USECS_PER_DAY)
 #define RATE_LIMIT_PERIOD_MAX USECS_PER_DAY
 
+#define THROTTLE_PERIOD_MAX (INT64CONST(365) * USECS_PER_DAY)
+
 #define REQUIRED true
 #define OPTIONAL false
 
@@ -35,7 +38,7 @@
 
 static const InnField throttle[] = {
 	{"limit", INN_FIELD_INTEGER, REQUIRED, 0, PG_INT32_MAX},
-	{"period", INN_FIELD_DURATION, REQUIRED, USECS_PER_SEC},
+	{"period", INN_FIELD_DURATION, REQUIRED, USECS_PER_SEC, THROTTLE_PERIOD_MAX},
 	{"burst", INN_FIELD_INTEGER, OPTIONAL, 0, PG_INT32_MAX},
 	{"key", INN_FIELD_EXPRESSION},
 };
@@ -112,10 +115,17 @@ static const struct
 	const char *key;
 	const char *subject; /* of a sentence, with its verb */
 } unsupported[] = {
-	{"concurrency", "Limiting concurrency is"}, {"throttle", "Throttling is"},
-	{"rateLimit", "Rate limiting is"},			{"debounce", "Debouncing is"},
-	{"batchEvents", "Batching of events is"},	{"priority", "Priority is"},
-	{"singleton", "Singleton mode is"},			{"idempotency", "An idempotency expression is"},
+	{"concurrency", "Limiting concurrency is"},
+	{"batchEvents", "Batching of events is"},
+};
+
+/* What an executor does, and nobody who takes runs does. */
+static const struct
+{
+	const char *key;
+	const char *subject;
+} not_for_pull[] = {
+	{"priority", "Priority is"},
 };
 
 static void judge_objects(const InnPlace *config);
@@ -130,16 +140,24 @@ static bool judge_concurrency_object(const InnPlace *config, const JsonbValue *v
 static bool judge_limits(const InnPlace *place, const char *key, int max, const InnField *limit);
 static bool judge_limit(const InnPlace *place, const InnField *limit);
 static void refuse_unsupported(const InnPlace *config, const char *key);
+static void refuse_of_pull(const InnPlace *config, const InnDefinition *definition);
 
 void
 inn_flow_judge(const InnPlace *config, InnDefinition *definition)
 {
+	InnFlow flow;
+
 	judge_concurrency(config);
 	judge_objects(config);
 	judge_timeouts(config, definition);
 	judge_idempotency(config);
 	judge_cancels(config, definition);
 	judge_combinations(config);
+	refuse_of_pull(config, definition);
+
+	inn_flow_read(definition->config, &flow);
+	definition->has_controls = inn_flow_has_controls(&flow);
+	definition->is_stateful = inn_flow_is_stateful(&flow);
 }
 
 static void
@@ -320,5 +338,20 @@ refuse_unsupported(const InnPlace *config, const char *key)
 		if (strcmp(unsupported[i].key, key) == 0)
 			inn_place_fault(config, key, INN_FAULT_UNSUPPORTED, "%s not supported yet.",
 							unsupported[i].subject);
+	}
+}
+
+static void
+refuse_of_pull(const InnPlace *config, const InnDefinition *definition)
+{
+	JsonbValue unused;
+
+	if (definition->runtime != INN_RUNTIME_PULL)
+		return;
+	for (int i = 0; i < (int) lengthof(not_for_pull); i++)
+	{
+		if (inn_place_get(config, not_for_pull[i].key, &unused))
+			inn_place_fault(config, not_for_pull[i].key, INN_FAULT_UNSUPPORTED,
+							"%s not supported with the runtime \"pull\".", not_for_pull[i].subject);
 	}
 }

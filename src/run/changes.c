@@ -149,8 +149,10 @@ end_runs(InnChanges *changes)
 	int nends = list_length(changes->ends);
 	InnUlid *ids = palloc(Max(nends, 1) * sizeof(InnUlid));
 	pg_uuid_t *functions = palloc(Max(nends, 1) * sizeof(pg_uuid_t));
+	InnUlid *controlled = palloc(Max(nends, 1) * sizeof(InnUlid));
 	InnEnding *endings = palloc0(Max(nends, 1) * sizeof(InnEnding));
 	int nended = 0;
+	int ncontrolled = 0;
 
 	if (nends == 0)
 		return;
@@ -169,6 +171,8 @@ end_runs(InnChanges *changes)
 		if (!endings[i].has_ended)
 			continue;
 		inn_finish_announce(changes, list_nth(changes->ends, i), &endings[i]);
+		if (endings[i].has_controls)
+			controlled[ncontrolled++] = endings[i].id;
 		if (endings[i].has_defers)
 			inn_defers_announce(changes, &endings[i]);
 
@@ -178,6 +182,7 @@ end_runs(InnChanges *changes)
 		ids[nended] = endings[i].id;
 		functions[nended++] = endings[i].function_id;
 	}
+	inn_controls_remove(controlled, ncontrolled);
 	inn_outbox_put_status(ids, functions, nended);
 }
 

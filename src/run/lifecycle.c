@@ -45,6 +45,7 @@
 
 static void put_first_jobs(const InnRun *runs, int nruns);
 static void put_cancels(const InnRunList *list);
+static void put_controls(const InnRun *runs, int nruns);
 static int drop_ended(InnItem *items, int nitems);
 static int take(const InnFunction *function, const InnUlid *run_ids, int nrun_ids, TimestampTz now,
 				int max, InnItem *items);
@@ -80,6 +81,7 @@ inn_run_create(const InnRunList *list)
 	inn_queue_put_first(list->runs, list->count);
 	put_first_jobs(list->runs, list->count);
 	put_cancels(list);
+	put_controls(list->runs, list->count);
 	inn_outbox_put_created(list->runs, list->count);
 }
 
@@ -138,6 +140,22 @@ put_cancels(const InnRunList *list)
 	foreach(cell, list->pauses)
 		pauses[foreach_current_index(cell)] = *(InnPause *) lfirst(cell);
 	inn_pauses_put(pauses, list_length(list->pauses));
+}
+
+static void
+put_controls(const InnRun *runs, int nruns)
+{
+	InnControls *controls = palloc(nruns * sizeof(InnControls));
+	int ncontrols = 0;
+
+	for (int i = 0; i < nruns; i++)
+	{
+		if (runs[i].controls == NULL)
+			continue;
+		controls[ncontrols] = *runs[i].controls;
+		controls[ncontrols++].run_id = runs[i].id;
+	}
+	inn_controls_put(controls, ncontrols);
 }
 
 int

@@ -50,6 +50,8 @@ typedef struct InnFunction
 	bool is_go;				   /* the SDK that registered it is Go's */
 	bool is_endpoint;		   /* called by repeating the request that its run began with */
 	bool has_cancels;		   /* inn_functions_cancels() finds some */
+	bool has_controls;		   /* its runs have rows in run_controls (store/controls.h) */
+	bool is_stateful;		   /* the scheduler decides whether an event starts a run */
 	int64 start_timeout_usec;  /* from queued to started; 0: none */
 	int64 finish_timeout_usec; /* from started to ended; 0: none */
 } InnFunction;
@@ -86,6 +88,9 @@ extern bool inn_functions_by_id(const pg_uuid_t *id, InnFunction *function);
 
 /* The same for who may name it by either. */
 extern bool inn_functions_by_name(const char *name, InnFunction *function);
+
+/* The config of a function as it is now; it has to be there. */
+extern Jsonb *inn_functions_config(const pg_uuid_t *id);
 
 /* An event that cancels the runs of a function. */
 typedef struct InnCancel
@@ -160,6 +165,8 @@ typedef struct InnDefinition
 	int ncancels;
 	int64 start_timeout_usec; /* 0: none */
 	int64 finish_timeout_usec;
+	bool has_controls; /* as in InnFunction */
+	bool is_stateful;
 } InnDefinition;
 
 /*

@@ -26,18 +26,18 @@
 	" CASE WHEN " skipped " THEN inngest.ulid_timestamp(" id "::inngest.ulid) END"
 
 static InnPlan insert_one = {
-	"INSERT INTO inngest.function_runs (id, function_id, function_version, event_id, outcome, ended_at)"
-	" VALUES ($1::inngest.ulid, $2, $3, $4::inngest.ulid," SKIPPED_COLUMNS("$5", "$1") ")",
-	5,
-	{UUIDOID, UUIDOID, INT4OID, UUIDOID, BOOLOID}};
+	"INSERT INTO inngest.function_runs (id, function_id, function_version, event_id, has_controls, outcome, ended_at)"
+	" VALUES ($1::inngest.ulid, $2, $3, $4::inngest.ulid, $6," SKIPPED_COLUMNS("$5", "$1") ")",
+	6,
+	{UUIDOID, UUIDOID, INT4OID, UUIDOID, BOOLOID, BOOLOID}};
 
 static InnPlan insert_many = {
-	"INSERT INTO inngest.function_runs (id, function_id, function_version, event_id, outcome, ended_at)"
-	" SELECT r.id::inngest.ulid, r.function_id, r.version, r.event_id::inngest.ulid," SKIPPED_COLUMNS(
-		"r.skipped",
-		"r.id") " FROM unnest($1, $2, $3, $4, $5) AS r (id, function_id, version, event_id, skipped)",
-	5,
-	{UUIDARRAYOID, UUIDARRAYOID, INT4ARRAYOID, UUIDARRAYOID, BOOLARRAYOID}};
+	"INSERT INTO inngest.function_runs (id, function_id, function_version, event_id, has_controls, outcome, ended_at)"
+	" SELECT r.id::inngest.ulid, r.function_id, r.version, r.event_id::inngest.ulid, r.has_controls," SKIPPED_COLUMNS(
+		"r.skipped", "r.id") " FROM unnest($1, $2, $3, $4, $5, $6)"
+							 " AS r (id, function_id, version, event_id, skipped, has_controls)",
+	6,
+	{UUIDARRAYOID, UUIDARRAYOID, INT4ARRAYOID, UUIDARRAYOID, BOOLARRAYOID, BOOLARRAYOID}};
 
 static InnPlan start_runs =
 	{"UPDATE inngest.function_runs SET started_at = $2"
@@ -50,8 +50,8 @@ static InnPlan end_runs = {
 	"WITH ended AS (UPDATE inngest.function_runs r SET outcome = i.outcome::inngest.run_outcome, ended_at = $3"
 	" FROM unnest($1, $2) WITH ORDINALITY AS i (id, outcome, n)"
 	" WHERE r.id = i.id::inngest.ulid AND r.outcome IS NULL"
-	" RETURNING i.n::int4, r.function_id, r.event_id, r.has_defers)"
-	" SELECT x.n, x.function_id, f.slug, f.app_id, x.has_defers, f.is_endpoint, x.event_id::uuid," INN_EVENT_COLUMNS
+	" RETURNING i.n::int4, r.function_id, r.event_id, r.has_defers, r.has_controls)"
+	" SELECT x.n, x.function_id, f.slug, f.app_id, x.has_defers, x.event_id::uuid, x.has_controls, f.is_endpoint," INN_EVENT_COLUMNS
 	" FROM ended x"
 	" JOIN LATERAL (SELECT slug, app_id, is_endpoint FROM inngest.functions f WHERE f.id = x.function_id OFFSET 0) f ON true"
 	" LEFT JOIN LATERAL (SELECT * FROM inngest.events e WHERE e.id = x.event_id OFFSET 0) e ON true",
@@ -129,6 +129,11 @@ static InnPlan put_key =
 	 5,
 	 {UUIDOID, UUIDOID, UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID}};
 
+static InnPlan find_key = {"SELECT FROM inngest.idempotency_keys"
+						   " WHERE function_id = $1 AND key = $2 AND expires_at > $3",
+						   3,
+						   {UUIDOID, UUIDOID, TIMESTAMPTZOID}};
+
 static void insert_in_one_statement(const InnRun *runs, int nruns);
 static void read_ending(uint64 row, InnEnding *ending);
 static void attempt_args(const InnAttempt *attempt, InnArg *args);
@@ -140,7 +145,8 @@ inn_runs_insert(const InnRun *runs, int nruns)
 	if (nruns == 1)
 		INN_RUN(&insert_one, inn_arg_ulid(&runs->id), inn_arg_uuid(&runs->function_id),
 				inn_arg(Int32GetDatum(runs->function_version)), inn_arg_ulid(&runs->event_id),
-				inn_arg(BoolGetDatum(runs->is_skipped)));
+				inn_arg(BoolGetDatum(runs->is_skipped)),
+				inn_arg(BoolGetDatum(runs->controls != NULL)));
 	else if (nruns > 1)
 		insert_in_one_statement(runs, nruns);
 }
@@ -153,6 +159,7 @@ insert_in_one_statement(const InnRun *runs, int nruns)
 	Datum *versions = palloc(nruns * sizeof(Datum));
 	Datum *events = palloc(nruns * sizeof(Datum));
 	Datum *skipped = palloc(nruns * sizeof(Datum));
+	Datum *controlled = palloc(nruns * sizeof(Datum));
 
 	for (int i = 0; i < nruns; i++)
 	{
@@ -161,12 +168,14 @@ insert_in_one_statement(const InnRun *runs, int nruns)
 		versions[i] = Int32GetDatum(runs[i].function_version);
 		events[i] = PointerGetDatum(&runs[i].event_id);
 		skipped[i] = BoolGetDatum(runs[i].is_skipped);
+		controlled[i] = BoolGetDatum(runs[i].controls != NULL);
 	}
 	INN_RUN(&insert_many, inn_arg_array(ids, NULL, nruns, UUIDOID),
 			inn_arg_array(functions, NULL, nruns, UUIDOID),
 			inn_arg_array(versions, NULL, nruns, INT4OID),
 			inn_arg_array(events, NULL, nruns, UUIDOID),
-			inn_arg_array(skipped, NULL, nruns, BOOLOID));
+			inn_arg_array(skipped, NULL, nruns, BOOLOID),
+			inn_arg_array(controlled, NULL, nruns, BOOLOID));
 }
 
 void
@@ -204,7 +213,7 @@ inn_runs_end(InnEnding *endings, int nendings, TimestampTz now)
 static void
 read_ending(uint64 row, InnEnding *ending)
 {
-	InnUlid event_id = inn_row_ulid(row, 7);
+	InnUlid event_id = inn_row_ulid(row, 6);
 	bool has_no_event;
 
 	ending->has_ended = true;
@@ -212,11 +221,12 @@ read_ending(uint64 row, InnEnding *ending)
 	ending->function_slug = inn_row_text(row, 3);
 	ending->app_id = inn_row_uuid(row, 4);
 	ending->has_defers = inn_row_bool(row, 5);
-	ending->is_endpoint = inn_row_bool(row, 6);
-	(void) inn_row_datum(row, 8, &has_no_event);
+	ending->has_controls = inn_row_bool(row, 7);
+	ending->is_endpoint = inn_row_bool(row, 8);
+	(void) inn_row_datum(row, 9, &has_no_event);
 	ending->has_event = !has_no_event;
 	if (ending->has_event)
-		inn_events_row(row, 8, &event_id, &ending->event);
+		inn_events_row(row, 9, &event_id, &ending->event);
 }
 
 void
@@ -371,6 +381,12 @@ inn_idempotency_put(const pg_uuid_t *function_id, const pg_uuid_t *key, const In
 {
 	return INN_RUN(&put_key, inn_arg_uuid(function_id), inn_arg_uuid(key), inn_arg_ulid(run_id),
 				   inn_arg_time(now), inn_arg_time(expires_at)) > 0;
+}
+
+bool
+inn_idempotency_exists(const pg_uuid_t *function_id, const pg_uuid_t *key, TimestampTz now)
+{
+	return INN_RUN(&find_key, inn_arg_uuid(function_id), inn_arg_uuid(key), inn_arg_time(now)) > 0;
 }
 
 static InnArg

@@ -16,6 +16,7 @@
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 
+#include "store/controls.h"
 #include "store/events.h"
 
 typedef enum InnOutcome
@@ -49,6 +50,7 @@ typedef struct InnRun
 	const char *step_name;
 	const char *after_id;
 	const char *input;
+	const InnControls *controls; /* NULL: none */
 } InnRun;
 
 /* A run that is to end, and what it was. */
@@ -64,6 +66,7 @@ typedef struct InnEnding
 	bool is_endpoint; /* its function is */
 	pg_uuid_t function_id;
 	const char *function_slug;
+	bool has_controls;
 	bool has_event; /* false: it is not kept any more */
 	InnEvent event; /* that has started the run */
 } InnEnding;
@@ -157,5 +160,9 @@ extern void inn_attempts_insert(const List *attempts);
  */
 extern bool inn_idempotency_put(const pg_uuid_t *function_id, const pg_uuid_t *key,
 								const InnUlid *run_id, TimestampTz now, TimestampTz expires_at);
+
+/* Is there an unexpired entry? */
+extern bool inn_idempotency_exists(const pg_uuid_t *function_id, const pg_uuid_t *key,
+								   TimestampTz now);
 
 #endif /* INN_RUNS_H */

@@ -29,6 +29,14 @@ static InnPlan insert_steps = {
 	{UUIDARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT2ARRAYOID,
 	 TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID}};
 
+static InnPlan find_contradiction =
+	{"SELECT FROM unnest($1, $2, $3) AS n (run_id, id, memo)"
+	 " JOIN inngest.steps s ON s.run_id = n.run_id::inngest.ulid AND s.id = n.id"
+	 " WHERE s.memo::text <> n.memo LIMIT 1",
+	 3,
+	 {UUIDARRAYOID, TEXTARRAYOID, TEXTARRAYOID},
+	 .is_generic = true};
+
 static InnPlan read_steps =
 	{"SELECT s.run_id, s.id, CASE WHEN s.size <= $2 THEN s.memo::text END, s.size"
 	 " FROM unnest($1) WITH ORDINALITY AS r (id, n),"
@@ -141,6 +149,25 @@ note_new(InnStep *steps, int nsteps, uint64 nstored)
 	}
 	if (next != nstored)
 		elog(ERROR, "steps were stored in another order than they were given");
+}
+
+bool
+inn_steps_contradict(const InnStep *steps, int nsteps)
+{
+	Datum *columns[3];
+
+	for (int c = 0; c < (int) lengthof(columns); c++)
+		columns[c] = palloc(Max(nsteps, 1) * sizeof(Datum));
+	for (int i = 0; i < nsteps; i++)
+	{
+		columns[0][i] = PointerGetDatum(&steps[i].run_id);
+		columns[1][i] = CStringGetTextDatum(steps[i].id);
+		columns[2][i] = CStringGetTextDatum(steps[i].memo);
+	}
+	return nsteps > 0 &&
+		   INN_RUN(&find_contradiction, inn_arg_array(columns[0], NULL, nsteps, UUIDOID),
+				   inn_arg_array(columns[1], NULL, nsteps, TEXTOID),
+				   inn_arg_array(columns[2], NULL, nsteps, TEXTOID)) > 0;
 }
 
 InnStep *

@@ -57,6 +57,9 @@ typedef struct InnStateSize
 /* Record results, in order.  What is recorded already stays as it is. */
 extern void inn_steps_insert(InnStep *steps, int nsteps);
 
+/* Is anything else recorded for one of these steps of a run?  Those of which nothing is recorded do not count. */
+extern bool inn_steps_contradict(const InnStep *steps, int nsteps);
+
 /*
  * Read the steps of runs, for each run in the order in which they ended; *count is set.  Only run_id, id, memo
  * and size are set.  palloc'ed in the current context.

@@ -175,6 +175,8 @@ read_function(Table table, HeapTuple row)
 		.step_id = text_column(table, row, "step_id"),
 		.is_go = inn_language_is_go(text_column(table, row, "language")),
 		.has_cancels = DatumGetBool(column(table, row, "has_cancels", NULL)),
+		.has_controls = DatumGetBool(column(table, row, "has_controls", NULL)),
+		.is_stateful = DatumGetBool(column(table, row, "is_stateful", NULL)),
 		.start_timeout_usec = span_column(table, row, "start_timeout"),
 		.finish_timeout_usec = span_column(table, row, "finish_timeout"),
 	};

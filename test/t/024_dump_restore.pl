@@ -13,6 +13,8 @@ use Time::HiRes qw(sleep);
 delete $ENV{PGAPPNAME};
 
 my $old = InngestTest->new('old', conf => "inngest.retry_interval = '1h'\n");
+$old->sql("SELECT inngest.sync_app('http://127.0.0.1:1/x')");
+wait_for(sub { $old->sql('SELECT status FROM inngest.syncs') eq 'failed' }, 'nobody to answer');
 
 # Runs in every state; events with all columns; rows in dated and in default partitions.
 $old->register('work', 'd/work', { retries => 3 });
@@ -50,7 +52,7 @@ sub contents
 {
 	my ($inn) = @_;
 	my %tables = (
-		environments => 'id, name', apps => '*', functions => '*', triggers => '*', function_cancels => '*', events => '*', function_runs => '*', attempts => '*', steps => '*', defers => '*',
+		environments => 'id, name', apps => '*', syncs => '*', functions => '*', triggers => '*', function_cancels => '*', events => '*', function_runs => '*', attempts => '*', steps => '*', defers => '*',
 		cancellations => 'id, function_id, started_before, expression, cancelled', event_keys => '*', signing_keys => '*', idempotency_keys => '*', queue => '*', leases => '*',
 	);
 

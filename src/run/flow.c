@@ -1,0 +1,212 @@
+/*-------------------------------------------------------------------------
+ *
+ * flow.c
+ *	  What the config of a function says of flow control.
+ *
+ * IDENTIFICATION
+ *	  src/run/flow.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+
+#include "base/jcs.h"
+#include "base/json.h"
+#include "base/when.h"
+#include "run/flow.h"
+
+/* An idempotency expression is a rate limit (semantics.md 0.4). */
+#define IDEMPOTENCY_PERIOD_USEC USECS_PER_DAY
+
+static bool enter(JsonbContainer *object, const char *key, JsonbContainer **out);
+static const char *text_of(JsonbContainer *object, const char *key);
+static int64 integer_of(JsonbContainer *object, const char *key);
+static int64 duration_of(JsonbContainer *object, const char *key);
+static void read_throttle(JsonbContainer *object, InnRate *rate);
+static void read_singleton(JsonbContainer *object, InnSingleton *singleton);
+static void read_rate_limit(JsonbContainer *config, InnRate *rate);
+static Jsonb *evaluate(const char *expression, Jsonb *event, InnCelFault *fault);
+static char *text_of_scalar(Jsonb *value, InnCelFault *fault);
+
+void
+inn_flow_read(Jsonb *config, InnFlow *flow)
+{
+	JsonbContainer *object;
+
+	memset(flow, 0, sizeof(*flow));
+	if (enter(&config->root, "priority", &object))
+		flow->priority = text_of(object, "run");
+	read_rate_limit(&config->root, &flow->rate_limit);
+	if (enter(&config->root, "throttle", &object))
+		read_throttle(object, &flow->throttle);
+	if (enter(&config->root, "debounce", &object))
+		flow->debounce = (InnDebouncing){
+			.period_usec = duration_of(object, "period"),
+			.timeout_usec = duration_of(object, "timeout"),
+			.key = text_of(object, "key"),
+		};
+	if (enter(&config->root, "singleton", &object))
+		read_singleton(object, &flow->singleton);
+}
+
+/* An empty object is left out; a limit of 0 is one of 1, and only whole seconds count. */
+static void
+read_throttle(JsonbContainer *object, InnRate *rate)
+{
+	if (JsonContainerSize(object) == 0)
+		return;
+	*rate = (InnRate){
+		.limit = Max(integer_of(object, "limit"), 1),
+		.period_usec = Max(duration_of(object, "period") / USECS_PER_SEC, 1) * USECS_PER_SEC,
+		.burst = integer_of(object, "burst"),
+		.key = text_of(object, "key"),
+	};
+}
+
+static void
+read_singleton(JsonbContainer *object, InnSingleton *singleton)
+{
+	const char *mode = text_of(object, "mode");
+
+	if (mode == NULL)
+		return;
+	singleton->mode = pg_strcasecmp(mode, "cancel") == 0 ? INN_SINGLETON_CANCEL
+														 : INN_SINGLETON_SKIP;
+	singleton->key = text_of(object, "key");
+}
+
+static bool
+enter(JsonbContainer *object, const char *key, JsonbContainer **out)
+{
+	JsonbValue value;
+
+	if (!inn_json_find_ci(object, key, &value) || value.type != jbvBinary ||
+		!JsonContainerIsObject(value.val.binary.data))
+		return false;
+	*out = value.val.binary.data;
+	return true;
+}
+
+/* An empty text counts as none. */
+static const char *
+text_of(JsonbContainer *object, const char *key)
+{
+	JsonbValue value;
+
+	if (!inn_json_find_ci(object, key, &value) || value.type != jbvString ||
+		value.val.string.len == 0)
+		return NULL;
+	return inn_json_string(&value);
+}
+
+static int64
+integer_of(JsonbContainer *object, const char *key)
+{
+	JsonbValue value;
+	int64 result;
+
+	return inn_json_find_ci(object, key, &value) && inn_json_is_integer(&value, &result) ? result
+																						 : 0;
+}
+
+static int64
+duration_of(JsonbContainer *object, const char *key)
+{
+	const char *text = text_of(object, key);
+	int64 usec;
+
+	return text != NULL && inn_duration_parse(text, strlen(text), &usec) ? usec : 0;
+}
+
+static void
+read_rate_limit(JsonbContainer *config, InnRate *rate)
+{
+	const char *idempotency = text_of(config, "idempotency");
+	JsonbContainer *object;
+
+	if (idempotency != NULL)
+		*rate = (InnRate){.limit = 1, .period_usec = IDEMPOTENCY_PERIOD_USEC, .key = idempotency};
+	else if (enter(config, "rateLimit", &object))
+		*rate = (InnRate){
+			.limit = integer_of(object, "limit"),
+			.period_usec = duration_of(object, "period"),
+			.key = text_of(object, "key"),
+		};
+}
+
+bool
+inn_flow_is_stateful(const InnFlow *flow)
+{
+	return flow->rate_limit.limit > 0 || flow->throttle.limit > 0 ||
+		   flow->debounce.period_usec > 0 || flow->singleton.mode != INN_SINGLETON_NONE;
+}
+
+bool
+inn_flow_has_controls(const InnFlow *flow)
+{
+	return flow->priority != NULL || flow->singleton.mode != INN_SINGLETON_NONE;
+}
+
+char *
+inn_flow_key(const char *expression, Jsonb *event, InnCelFault *fault)
+{
+	Jsonb *value = evaluate(expression, event, fault);
+
+	return value == NULL ? NULL : text_of_scalar(value, fault);
+}
+
+static Jsonb *
+evaluate(const char *expression, Jsonb *event, InnCelFault *fault)
+{
+	InnCelHandle handle = {0};
+	const InnCelProgram *program =
+		inn_cel_try_cached(&handle, expression, strlen(expression), fault);
+
+	if (program == NULL)
+		return NULL;
+	return inn_cel_eval(program, INN_CEL_INNGEST, &(InnCelInput){.event = &event->root}, fault);
+}
+
+static char *
+text_of_scalar(Jsonb *value, InnCelFault *fault)
+{
+	JsonbValue scalar;
+	StringInfoData text;
+	InnJcsFault trouble;
+	int64 number;
+
+	if (JB_ROOT_IS_SCALAR(value) && JsonbExtractScalar(&value->root, &scalar))
+	{
+		if (scalar.type == jbvString)
+			return inn_json_string(&scalar);
+		/* canonical JSON knows doubles only */
+		if (inn_json_is_integer(&scalar, &number))
+			return psprintf(INT64_FORMAT, number);
+	}
+	initStringInfo(&text);
+	trouble = inn_jcs_append(&text, value);
+	if (trouble == INN_JCS_GOOD)
+		return text.data;
+	*fault = (InnCelFault){.sqlerrcode = ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE};
+	strlcpy(fault->message, inn_jcs_sentence(trouble), sizeof(fault->message));
+	return NULL;
+}
+
+int
+inn_flow_priority(const InnFlow *flow, Jsonb *event)
+{
+	InnCelFault fault;
+	JsonbValue scalar;
+	int64 seconds;
+	Jsonb *value;
+
+	if (flow->priority == NULL)
+		return 0;
+	value = evaluate(flow->priority, event, &fault);
+	if (value == NULL || !JB_ROOT_IS_SCALAR(value) || !JsonbExtractScalar(&value->root, &scalar) ||
+		!inn_json_is_integer(&scalar, &seconds))
+		return 0;
+	return (int) Min(Max(seconds, -INN_PRIORITY_MAX_S), INN_PRIORITY_MAX_S);
+}

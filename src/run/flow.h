@@ -1,0 +1,78 @@
+/*-------------------------------------------------------------------------
+ *
+ * flow.h
+ *	  What the config of a function says of flow control, and the keys that it makes of events.
+ *
+ * Configs have been judged (ingest/flow.c), so reading one finds no faults: what is not as it should be counts as not there.
+ *
+ * IDENTIFICATION
+ *	  src/run/flow.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef INN_RUN_FLOW_H
+#define INN_RUN_FLOW_H
+
+#include "utils/jsonb.h"
+
+#include "cel/cel.h"
+
+/* Seconds by which a run can go before those that were queued earlier, or after those that were queued later. */
+#define INN_PRIORITY_MAX_S 43200
+
+/* So many in a period; what counts together has the same key. */
+typedef struct InnRate
+{
+	int64 limit; /* 0: none */
+	int64 period_usec;
+	int64 burst;
+	const char *key; /* expression; NULL: all count together */
+} InnRate;
+
+typedef struct InnDebouncing
+{
+	int64 period_usec;	/* 0: no debouncing */
+	int64 timeout_usec; /* 0: none */
+	const char *key;
+} InnDebouncing;
+
+typedef struct InnSingleton
+{
+	enum
+	{
+		INN_SINGLETON_NONE,
+		INN_SINGLETON_SKIP,	 /* the new run */
+		INN_SINGLETON_CANCEL /* the old one */
+	} mode;
+	const char *key;
+} InnSingleton;
+
+/* Texts live in the context of whoever has read it; expressions are over event. */
+typedef struct InnFlow
+{
+	const char *priority; /* expression; NULL: none */
+	InnRate rate_limit;	  /* what idempotency means, too */
+	InnRate throttle;
+	InnDebouncing debounce;
+	InnSingleton singleton;
+} InnFlow;
+
+extern void inn_flow_read(Jsonb *config, InnFlow *flow);
+
+/* Must the scheduler decide whether an event starts a run, because it has to look at what went before? */
+extern bool inn_flow_is_stateful(const InnFlow *flow);
+
+/* Does a run have to be remembered for more than itself (store/controls.h)? */
+extern bool inn_flow_has_controls(const InnFlow *flow);
+
+/*
+ * What an expression comes to for an event, as text: strings as they are, numbers in their shortest form, others as canonical JSON
+ * (cel.md 12).  NULL, with *fault filled, if it fails.  A key that is missing as a whole is "false", and so is false.
+ */
+extern char *inn_flow_key(const char *expression, Jsonb *event, InnCelFault *fault);
+#define INN_FLOW_KEY_FALSE "false"
+
+/* The priority of a run for an event, in seconds: 0 if there is none, or it is no integer. */
+extern int inn_flow_priority(const InnFlow *flow, Jsonb *event);
+
+#endif /* INN_RUN_FLOW_H */

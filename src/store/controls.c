@@ -1,0 +1,110 @@
+/*-------------------------------------------------------------------------
+ *
+ * controls.c
+ *	  Writing and reading inngest.run_controls.
+ *
+ * IDENTIFICATION
+ *	  src/store/controls.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+
+#include "store/controls.h"
+
+static InnPlan put_controls = {"INSERT INTO inngest.run_controls (run_id, priority, singleton)"
+							   " SELECT c.run_id::inngest.ulid, c.priority, c.singleton"
+							   " FROM unnest($1, $2, $3) AS c (run_id, priority, singleton)",
+							   3,
+							   {UUIDARRAYOID, INT4ARRAYOID, UUIDARRAYOID}};
+
+static InnPlan find_singleton = {"SELECT run_id::uuid FROM inngest.run_controls"
+								 " WHERE singleton = $1 ORDER BY run_id DESC LIMIT 1",
+								 1,
+								 {UUIDOID}};
+
+static InnPlan read_controls = {"SELECT r.n::int4, c.priority"
+								" FROM unnest($1) WITH ORDINALITY AS r (id, n),"
+								" LATERAL (SELECT * FROM inngest.run_controls x"
+								" WHERE x.run_id = r.id::inngest.ulid OFFSET 0) c",
+								1,
+								{UUIDARRAYOID},
+								.is_generic = true};
+
+static InnPlan remove_controls = {"DELETE FROM inngest.run_controls c"
+								  " USING unnest($1) AS r (id)"
+								  " WHERE c.run_id = r.id::inngest.ulid",
+								  1,
+								  {UUIDARRAYOID},
+								  .is_generic = true};
+
+static InnArg run_array(const InnUlid *run_ids, int nruns);
+
+void
+inn_controls_put(const InnControls *controls, int ncontrols)
+{
+	Datum *runs = palloc(Max(ncontrols, 1) * sizeof(Datum));
+	Datum *priorities = palloc(Max(ncontrols, 1) * sizeof(Datum));
+	Datum *singletons = palloc(Max(ncontrols, 1) * sizeof(Datum));
+	bool *are_none = palloc(Max(ncontrols, 1) * sizeof(bool));
+
+	if (ncontrols == 0)
+		return;
+	for (int i = 0; i < ncontrols; i++)
+	{
+		runs[i] = PointerGetDatum(&controls[i].run_id);
+		priorities[i] = Int32GetDatum(controls[i].priority_s);
+		singletons[i] = PointerGetDatum(&controls[i].singleton);
+		are_none[i] = !controls[i].is_singleton;
+	}
+	(void) INN_RUN(&put_controls, inn_arg_array(runs, NULL, ncontrols, UUIDOID),
+				   inn_arg_array(priorities, NULL, ncontrols, INT4OID),
+				   inn_arg_array(singletons, are_none, ncontrols, UUIDOID));
+}
+
+bool
+inn_controls_find_singleton(const pg_uuid_t *singleton, InnUlid *run_id)
+{
+	if (INN_RUN(&find_singleton, inn_arg_uuid(singleton)) == 0)
+		return false;
+	*run_id = inn_row_ulid(0, 1);
+	return true;
+}
+
+void
+inn_controls_read(const InnUlid *run_ids, int nruns, const InnControls **controls)
+{
+	uint64 nrows = nruns == 0 ? 0 : INN_RUN(&read_controls, run_array(run_ids, nruns));
+
+	memset(controls, 0, nruns * sizeof(InnControls *));
+	for (uint64 i = 0; i < nrows; i++)
+	{
+		InnControls *row = palloc(sizeof(InnControls));
+		int n = inn_row_int(i, 1) - 1;
+
+		*row = (InnControls){
+			.run_id = run_ids[n],
+			.priority_s = inn_row_int(i, 2),
+		};
+		controls[n] = row;
+	}
+}
+
+void
+inn_controls_remove(const InnUlid *run_ids, int nruns)
+{
+	if (nruns > 0)
+		(void) INN_RUN(&remove_controls, run_array(run_ids, nruns));
+}
+
+static InnArg
+run_array(const InnUlid *run_ids, int nruns)
+{
+	Datum *values = palloc(Max(nruns, 1) * sizeof(Datum));
+
+	for (int i = 0; i < nruns; i++)
+		values[i] = PointerGetDatum(&run_ids[i]);
+	return inn_arg_array(values, NULL, nruns, UUIDOID);
+}

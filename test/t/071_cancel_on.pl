@@ -160,6 +160,15 @@ subtest 'a report that is not committed' => sub {
 	$worker->query_safe('ROLLBACK');
 	cancelled($run, 'after which it is done');
 	wait_for(sub { $inn->sql('SELECT count(*) FROM inngest.pause_matches') == 0 }, 'nothing is left');
+
+	($run, $other) = map { start('plain') } 1, 2;
+	$worker->query_safe("BEGIN; SELECT FROM inngest.lease_runs('{plain}', runs => '{$run}')");
+	$inn->mark_log;
+	$inn->sql(q(SELECT inngest.cancel_runs('plain')));
+	cancelled($other, 'nor does it keep a bulk cancellation');
+	$worker->query_safe('ROLLBACK');
+	cancelled($run, 'which has it later, too');
+	is($inn->log_count(qr/failed and will try again/), 0, 'nobody stumbles');
 	$worker->quit;
 };
 

@@ -23,9 +23,6 @@
 
 #define PAUSE_COLUMNS 15
 
-/* How soon after a run that can be cancelled has begun the scheduler looks for events that came meanwhile. */
-#define LOOK_AGAIN_USEC USECS_PER_SEC
-
 static InnPlan put_pauses = {
 	"INSERT INTO inngest.pauses (run_id, step_id, kind, app_id, function_id, name, event_name, expression, path,"
 	" value_hash, signal, is_grouped, is_race, created_at, expires_at, since_xact)"
@@ -230,20 +227,14 @@ inn_pauses_put(InnPause *pauses, int npauses)
 	note_new(pauses, npauses, inn_plan_run(&put_pauses, PAUSE_COLUMNS, args));
 }
 
-/*
- * Before it exists: whoever sends the event from now on wakes the scheduler, who looks again when we commit.  Not at once for each
- * run that could be cancelled: there are many.
- */
+/* Before it exists: whoever sends the event from now on wakes the scheduler. */
 static void
 tell_about(const InnPause *pause)
 {
-	TimestampTz look_at = pause->kind == INN_PAUSE_CANCEL ? inn_now() + LOOK_AGAIN_USEC
-														  : DT_NOBEGIN;
-
 	if (pause->event_name != NULL)
 		inn_awaited_note(pause->event_name);
 	inn_tide_note(INN_TIDE_EXPIRIES, pause->expires_at);
-	inn_wake_at_commit_for(INN_ROLE_SCHEDULER, Min(look_at, pause->expires_at));
+	inn_wake_at_commit_for(INN_ROLE_SCHEDULER, pause->expires_at);
 }
 
 static void

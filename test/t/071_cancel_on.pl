@@ -192,6 +192,14 @@ subtest 'runs of an app' => sub {
 	is($inn->status($run), 'CANCELLED', 'what comes late does not count');
 	is($inn->sql(qq(SELECT count(*) FROM inngest.events WHERE data->>'run_id' = '$run')), 2, 'it ended once');
 	is(scalar $app->calls('app'), 1, 'nothing is tried again');
+
+	$app->on('app', hang());
+	$run = $inn->sql("SELECT inngest.rerun('$run')");
+	wait_for(sub { (grep { $_->{headers}{'x-run-id'} eq $run } $app->calls('app')) == 1 }, 'the call of the rerun');
+	$inn->send('app/stop', data => { id => 2 });
+	still_runs($run, 'a rerun is meant by the same events');
+	$inn->send('app/stop', data => { id => 1 });
+	cancelled($run, 'and by no others');
 };
 
 done_testing();

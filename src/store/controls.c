@@ -33,12 +33,11 @@ static InnPlan read_controls = {"SELECT r.n::int4, c.priority"
 								{UUIDARRAYOID},
 								.is_generic = true};
 
-static InnPlan remove_controls = {"DELETE FROM inngest.run_controls c"
-								  " USING unnest($1) AS r (id)"
-								  " WHERE c.run_id = r.id::inngest.ulid",
-								  1,
-								  {UUIDARRAYOID},
-								  .is_generic = true};
+static InnPlan remove_controls =
+	{"DELETE FROM inngest.run_controls WHERE run_id = ANY ($1::inngest.ulid[])",
+	 1,
+	 {UUIDARRAYOID},
+	 .is_generic = true};
 
 static InnArg run_array(const InnUlid *run_ids, int nruns);
 

@@ -46,9 +46,7 @@ static InnPlan read_rows = {"SELECT position, xact, names, event_ids FROM innges
 							{INT8OID, INT4OID},
 							.is_generic = true};
 
-static InnPlan remove_rows = {"DELETE FROM inngest.deliveries d"
-							  " USING unnest($1) AS r (position)"
-							  " WHERE d.position = r.position",
+static InnPlan remove_rows = {"DELETE FROM inngest.deliveries WHERE position = ANY ($1)",
 							  1,
 							  {INT8ARRAYOID},
 							  .is_generic = true};

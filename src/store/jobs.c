@@ -52,14 +52,22 @@ static InnPlan read_ready =
 	 {UUIDARRAYOID, INT8ARRAYOID, INT4ARRAYOID},
 	 .is_generic = true};
 
-static InnPlan remove_ready =
-	{"DELETE FROM inngest.jobs j"
-	 " USING unnest($1, $2) WITH ORDINALITY AS i (app_id, position, n)"
-	 " WHERE j.app_id = i.app_id AND j.position = i.position AND j.position IS NOT NULL"
-	 " RETURNING i.n::int4",
-	 2,
-	 {UUIDARRAYOID, INT8ARRAYOID},
-	 .is_generic = true};
+/*
+ * What is deleted is found first, row by row.  A join with the table would be planned when the table is nearly empty, and might read
+ * all of it ever after.
+ */
+static InnPlan remove_ready = {
+	"WITH wanted AS MATERIALIZED (SELECT i.n, i.position, x.place"
+	" FROM unnest($1, $2) WITH ORDINALITY AS i (app_id, position, n),"
+	" LATERAL (SELECT j.ctid AS place FROM inngest.jobs j"
+	" WHERE j.app_id = i.app_id AND j.position = i.position AND j.position IS NOT NULL OFFSET 0) x),"
+	" gone AS (DELETE FROM inngest.jobs j"
+	" WHERE j.ctid = ANY (ARRAY (SELECT place FROM wanted))"
+	" RETURNING j.position)"
+	" SELECT w.n::int4 FROM wanted w JOIN gone g ON g.position = w.position",
+	2,
+	{UUIDARRAYOID, INT8ARRAYOID},
+	.is_generic = true};
 
 static InnPlan read_due = {"SELECT" READ_COLUMNS " FROM inngest.jobs j"
 						   " WHERE j.run_at >= $1 AND j.run_at <= $2 AND j.run_at IS NOT NULL"
@@ -77,20 +85,18 @@ static InnPlan next_due = {"SELECT run_at FROM inngest.jobs"
 						   {TIMESTAMPTZOID},
 						   .is_generic = true};
 
+/* Those that are locked here are still there, and are deleted. */
 static InnPlan remove_timed = {
-	"WITH gone AS MATERIALIZED (SELECT i.n, x.place FROM unnest($1, $2) WITH ORDINALITY AS i (run_at, id, n),"
+	"WITH wanted AS MATERIALIZED (SELECT i.n, x.place FROM unnest($1, $2) WITH ORDINALITY AS i (run_at, id, n),"
 	" LATERAL (SELECT j.ctid AS place FROM inngest.jobs j"
-	" WHERE j.run_at = i.run_at AND j.id = i.id AND j.run_at IS NOT NULL FOR UPDATE SKIP LOCKED) x)"
-	" DELETE FROM inngest.jobs j USING gone"
-	" WHERE j.ctid = gone.place"
-	" RETURNING gone.n::int4",
+	" WHERE j.run_at = i.run_at AND j.id = i.id AND j.run_at IS NOT NULL FOR UPDATE SKIP LOCKED) x),"
+	" gone AS (DELETE FROM inngest.jobs j WHERE j.ctid = ANY (ARRAY (SELECT place FROM wanted)))"
+	" SELECT n::int4 FROM wanted",
 	2,
 	{TIMESTAMPTZARRAYOID, INT8ARRAYOID},
 	.is_generic = true};
 
-static InnPlan remove_runs = {"DELETE FROM inngest.jobs j"
-							  " USING unnest($1) AS r (id)"
-							  " WHERE j.run_id = r.id::inngest.ulid",
+static InnPlan remove_runs = {"DELETE FROM inngest.jobs WHERE run_id = ANY ($1::inngest.ulid[])",
 							  1,
 							  {UUIDARRAYOID},
 							  .is_generic = true};

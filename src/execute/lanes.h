@@ -65,6 +65,7 @@ typedef struct InnFlight
 	InnUlid request_id;
 	InnUlid event_id;
 	int request_version;
+	bool is_endpoint; /* of its function */
 	InnStateSize state_size;
 	size_t request_bytes;
 } InnFlight;

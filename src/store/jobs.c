@@ -101,6 +101,13 @@ static InnPlan remove_runs = {"DELETE FROM inngest.jobs WHERE run_id = ANY ($1::
 							  {UUIDARRAYOID},
 							  .is_generic = true};
 
+static InnPlan take_held = {
+	"DELETE FROM inngest.jobs j"
+	" WHERE j.run_id = $1::inngest.ulid AND j.run_at IS NOT NULL AND j.kind = 'call' AND j.generation = 0"
+	" RETURNING" READ_COLUMNS,
+	1,
+	{UUIDOID}};
+
 static InnPlan reset_attempt = {"UPDATE inngest.jobs SET attempt = 0"
 								" WHERE run_id = $1::inngest.ulid AND id = $2 AND attempt > 0",
 								2,
@@ -348,6 +355,16 @@ inn_jobs_remove_runs(const InnUlid *run_ids, int nruns)
 	for (int i = 0; i < nruns; i++)
 		ids[i] = PointerGetDatum(&run_ids[i]);
 	(void) INN_RUN(&remove_runs, inn_arg_array(ids, NULL, nruns, UUIDOID));
+}
+
+bool
+inn_jobs_take_held(const InnUlid *run_id, InnJob *job)
+{
+	StaticAssertStmt(INN_GENERATION_HELD == 0, "as the statement has it");
+	if (INN_RUN(&take_held, inn_arg_ulid(run_id)) == 0)
+		return false;
+	*job = row_job(0);
+	return true;
 }
 
 void

@@ -34,6 +34,11 @@ typedef enum InnJobKind
 	INN_JOB_COUNT
 } InnJobKind;
 
+/*
+ * Of a call that the app is making by itself, and that waits until we take it over.  All others count from 1.
+ */
+#define INN_GENERATION_HELD 0
+
 /* Texts live as long as the caller's context, NULL means none. */
 typedef struct InnJob
 {
@@ -87,6 +92,9 @@ extern void inn_jobs_remove_timed(const InnJob *const *jobs, int njobs, bool *re
 
 /* Delete whatever runs that have ended had still to do. */
 extern void inn_jobs_remove_runs(const InnUlid *run_ids, int nruns);
+
+/* Delete the job of a run whose app executes it by itself; false if it does not, or does no more. */
+extern bool inn_jobs_take_held(const InnUlid *run_id, InnJob *job);
 
 /* Reset the attempts of a ready job, because it has come further (protocol.md 12.2). */
 extern void inn_jobs_reset_attempt(const InnUlid *run_id, int64 job_id);

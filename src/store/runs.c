@@ -57,9 +57,10 @@ static InnPlan end_runs = {
 	"WITH ended AS (UPDATE inngest.function_runs SET outcome = $2::inngest.run_outcome, ended_at = $3"
 	" WHERE id = ANY ($1::inngest.ulid[]) AND" HAS_NOT_ENDED
 	" RETURNING id, function_id, event_id, has_defers, has_controls)"
-	" SELECT x.id, x.function_id, f.slug, f.app_id, x.has_defers, x.event_id::uuid, x.has_controls," INN_EVENT_COLUMNS
+	" SELECT x.id, x.function_id, f.slug, f.app_id, x.has_defers, x.event_id::uuid, x.has_controls, f.is_endpoint,"
+	INN_EVENT_COLUMNS
 	" FROM ended x"
-	" JOIN LATERAL (SELECT slug, app_id FROM inngest.functions f WHERE f.id = x.function_id OFFSET 0) f ON true"
+	" JOIN LATERAL (SELECT slug, app_id, is_endpoint FROM inngest.functions f WHERE f.id = x.function_id OFFSET 0) f ON true"
 	" LEFT JOIN LATERAL (SELECT * FROM inngest.events e WHERE e.id = x.event_id OFFSET 0) e ON true",
 	3,
 	{UUIDARRAYOID, TEXTOID, TIMESTAMPTZOID},
@@ -263,10 +264,11 @@ read_ending(uint64 row, InnEnding *ending)
 	ending->app_id = inn_row_uuid(row, 4);
 	ending->has_defers = inn_row_bool(row, 5);
 	ending->has_controls = inn_row_bool(row, 7);
-	(void) inn_row_datum(row, 8, &has_no_event);
+	ending->is_endpoint = inn_row_bool(row, 8);
+	(void) inn_row_datum(row, 9, &has_no_event);
 	ending->has_event = !has_no_event;
 	if (ending->has_event)
-		inn_events_row(row, 8, &event_id, &ending->event);
+		inn_events_row(row, 9, &event_id, &ending->event);
 }
 
 /* Those that say the same together: most do. */

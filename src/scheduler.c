@@ -50,6 +50,7 @@ typedef struct Duty
 	void (*committed)(void);
 } Duty;
 
+static TimestampTz decide_on_events(void);
 static TimestampTz do_duty(const Duty *duty);
 static TimestampTz due_pauses(void);
 static TimestampTz expire_leases(void);
@@ -74,9 +75,7 @@ inn_scheduler_tick(bool reloaded)
 	TimestampTz next;
 
 	INN_WAIT_POINT("scheduler before its tick");
-	inn_work_begin("deciding on queued events");
-	next = inn_admit_queued();
-	inn_work_commit();
+	next = decide_on_events();
 
 	inn_work_begin("firing cron triggers");
 	next = inn_sooner(next, inn_timetable_run());
@@ -90,6 +89,20 @@ inn_scheduler_tick(bool reloaded)
 
 	next = inn_sooner(next, note_faults());
 	return inn_sooner(next, maintain(reloaded));
+}
+
+static TimestampTz
+decide_on_events(void)
+{
+	InnChanges changes;
+	TimestampTz next;
+
+	inn_work_begin("deciding on queued events");
+	inn_changes_init(&changes);
+	next = inn_admit_queued(&changes);
+	inn_settle(&changes);
+	inn_work_commit();
+	return next;
 }
 
 /* Returns when it is to be done again. */

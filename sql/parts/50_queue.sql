@@ -27,6 +27,7 @@ COMMENT ON TABLE inngest.queue IS 'work that waits for its time or for somebody 
 COMMENT ON SEQUENCE inngest.queue_id IS 'orders queue items of the same time';
 COMMENT ON COLUMN inngest.queue.kind IS 'attempt: run_id and attempt are set; admit: event_id is';
 COMMENT ON COLUMN inngest.queue.run_at IS 'not before';
+COMMENT ON COLUMN inngest.queue.attempt IS 'admit: how far the decision has come (src/store/queue.h)';
 
 /*
  * A lease: an attempt that a pull worker has taken.  It outlives the server, so it is a row.

@@ -187,6 +187,17 @@ BEGIN
 	END LOOP;
 
 	BEGIN
+		DELETE FROM inngest.rates k WHERE k.ctid = ANY (ARRAY(
+			SELECT i.ctid FROM inngest.rates i
+			WHERE i.busy_until <= (extract(epoch FROM now() - timestamptz '2000-01-01 00:00Z') * 1e9)::bigint LIMIT batch FOR UPDATE SKIP LOCKED));
+		IF FOUND THEN
+			next_at := least(next_at, soon);
+		END IF;
+	EXCEPTION WHEN lock_not_available THEN
+		next_at := least(next_at, soon);
+	END;
+
+	BEGIN
 		DELETE FROM inngest.idempotency_keys k WHERE k.ctid = ANY (ARRAY(
 			SELECT i.ctid FROM inngest.idempotency_keys i WHERE i.expires_at <= now() LIMIT batch FOR UPDATE SKIP LOCKED));
 		IF FOUND THEN

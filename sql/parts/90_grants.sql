@@ -40,7 +40,7 @@ TO inngest_sender, inngest_reader;
 
 GRANT SELECT ON
 	inngest.environments, inngest.apps, inngest.syncs, inngest.functions, inngest.triggers, inngest.function_cancels, inngest.trigger_keys, inngest.trigger_faults, inngest.schedules, inngest.events, inngest.function_runs, inngest.attempts, inngest.steps, inngest.defers,
-	inngest.jobs, inngest.run_controls, inngest.pauses, inngest.pause_matches, inngest.deliveries, inngest.cancellations,
+	inngest.jobs, inngest.run_controls, inngest.rates, inngest.debounces, inngest.pauses, inngest.pause_matches, inngest.deliveries, inngest.cancellations,
 	inngest.idempotency_keys, inngest.queue, inngest.leases, inngest.redis_outbox,
 	inngest.runs, inngest.run_steps, inngest.queue_depth, inngest.partitions, inngest.trigger_errors, inngest.apps_status
 TO inngest_reader;

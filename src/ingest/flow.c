@@ -29,6 +29,8 @@
 #define DEBOUNCE_PERIOD_MAX (7 * USECS_PER_DAY)
 #define RATE_LIMIT_PERIOD_MAX USECS_PER_DAY
 
+#define THROTTLE_PERIOD_MAX (INT64CONST(365) * USECS_PER_DAY)
+
 #define REQUIRED true
 #define OPTIONAL false
 
@@ -36,7 +38,7 @@
 
 static const InnField throttle[] = {
 	{"limit", INN_FIELD_INTEGER, REQUIRED, 0, PG_INT32_MAX},
-	{"period", INN_FIELD_DURATION, REQUIRED, USECS_PER_SEC},
+	{"period", INN_FIELD_DURATION, REQUIRED, USECS_PER_SEC, THROTTLE_PERIOD_MAX},
 	{"burst", INN_FIELD_INTEGER, OPTIONAL, 0, PG_INT32_MAX},
 	{"key", INN_FIELD_EXPRESSION},
 };
@@ -114,12 +116,7 @@ static const struct
 	const char *subject; /* of a sentence, with its verb */
 } unsupported[] = {
 	{"concurrency", "Limiting concurrency is"},
-	{"throttle", "Throttling is"},
-	{"rateLimit", "Rate limiting is"},
-	{"debounce", "Debouncing is"},
 	{"batchEvents", "Batching of events is"},
-	{"singleton", "Singleton mode is"},
-	{"idempotency", "An idempotency expression is"},
 };
 
 /* What an executor does, and nobody who takes runs does. */

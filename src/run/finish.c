@@ -62,6 +62,20 @@ inn_finish_announce_missing(InnChanges *changes, const InnEvent *invocation, con
 		 finish_data(&end, &ending, "", inn_event_correlation(invocation)), &ending, NULL);
 }
 
+void
+inn_finish_announce_limited(InnChanges *changes, const InnEvent *invocation,
+							const char *function_slug)
+{
+	InnEnding ending = {.function_slug = function_slug, .has_event = true, .event = *invocation};
+	InnRunEnd end = {
+		.outcome = INN_RUN_FAILED,
+		.error = missing_error("invoked function is rate limited"),
+	};
+
+	send(changes, INN_EVENT_FINISHED,
+		 finish_data(&end, &ending, "", inn_event_correlation(invocation)), &ending, NULL);
+}
+
 /* As SDKs know it: without "error". */
 static Jsonb *
 missing_error(const char *message)

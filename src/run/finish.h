@@ -28,6 +28,10 @@ extern void inn_finish_announce(InnChanges *changes, const InnRunEnd *end, const
 extern void inn_finish_announce_missing(InnChanges *changes, const InnEvent *invocation,
 										const char *target);
 
+/* Tell who has invoked a function that its rate limit does not let it start. */
+extern void inn_finish_announce_limited(InnChanges *changes, const InnEvent *invocation,
+										const char *function_slug);
+
 /*
  * What an invocation says of itself, in data._inngest: the function that is to be started, by its id or UUID, and what names the
  * step that waits for its end.  NULL if it does not.

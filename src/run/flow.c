@@ -24,6 +24,8 @@ static bool enter(JsonbContainer *object, const char *key, JsonbContainer **out)
 static const char *text_of(JsonbContainer *object, const char *key);
 static int64 integer_of(JsonbContainer *object, const char *key);
 static int64 duration_of(JsonbContainer *object, const char *key);
+static void read_throttle(JsonbContainer *object, InnRate *rate);
+static void read_singleton(JsonbContainer *object, InnSingleton *singleton);
 static void read_rate_limit(JsonbContainer *config, InnRate *rate);
 static Jsonb *evaluate(const char *expression, Jsonb *event, InnCelFault *fault);
 static char *text_of_scalar(Jsonb *value, InnCelFault *fault);
@@ -37,6 +39,42 @@ inn_flow_read(Jsonb *config, InnFlow *flow)
 	if (enter(&config->root, "priority", &object))
 		flow->priority = text_of(object, "run");
 	read_rate_limit(&config->root, &flow->rate_limit);
+	if (enter(&config->root, "throttle", &object))
+		read_throttle(object, &flow->throttle);
+	if (enter(&config->root, "debounce", &object))
+		flow->debounce = (InnDebouncing){
+			.period_usec = duration_of(object, "period"),
+			.timeout_usec = duration_of(object, "timeout"),
+			.key = text_of(object, "key"),
+		};
+	if (enter(&config->root, "singleton", &object))
+		read_singleton(object, &flow->singleton);
+}
+
+/* An empty object is left out; a limit of 0 is one of 1, and only whole seconds count. */
+static void
+read_throttle(JsonbContainer *object, InnRate *rate)
+{
+	if (JsonContainerSize(object) == 0)
+		return;
+	*rate = (InnRate){
+		.limit = Max(integer_of(object, "limit"), 1),
+		.period_usec = Max(duration_of(object, "period") / USECS_PER_SEC, 1) * USECS_PER_SEC,
+		.burst = integer_of(object, "burst"),
+		.key = text_of(object, "key"),
+	};
+}
+
+static void
+read_singleton(JsonbContainer *object, InnSingleton *singleton)
+{
+	const char *mode = text_of(object, "mode");
+
+	if (mode == NULL)
+		return;
+	singleton->mode = pg_strcasecmp(mode, "cancel") == 0 ? INN_SINGLETON_CANCEL
+														 : INN_SINGLETON_SKIP;
+	singleton->key = text_of(object, "key");
 }
 
 static bool
@@ -101,13 +139,14 @@ read_rate_limit(JsonbContainer *config, InnRate *rate)
 bool
 inn_flow_is_stateful(const InnFlow *flow)
 {
-	return flow->rate_limit.limit > 0;
+	return flow->rate_limit.limit > 0 || flow->throttle.limit > 0 ||
+		   flow->debounce.period_usec > 0 || flow->singleton.mode != INN_SINGLETON_NONE;
 }
 
 bool
 inn_flow_has_controls(const InnFlow *flow)
 {
-	return flow->priority != NULL;
+	return flow->priority != NULL || flow->singleton.mode != INN_SINGLETON_NONE;
 }
 
 char *

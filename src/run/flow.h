@@ -29,11 +29,32 @@ typedef struct InnRate
 	const char *key; /* expression; NULL: all count together */
 } InnRate;
 
+typedef struct InnDebouncing
+{
+	int64 period_usec;	/* 0: no debouncing */
+	int64 timeout_usec; /* 0: none */
+	const char *key;
+} InnDebouncing;
+
+typedef struct InnSingleton
+{
+	enum
+	{
+		INN_SINGLETON_NONE,
+		INN_SINGLETON_SKIP,	 /* the new run */
+		INN_SINGLETON_CANCEL /* the old one */
+	} mode;
+	const char *key;
+} InnSingleton;
+
 /* Texts live in the context of whoever has read it; expressions are over event. */
 typedef struct InnFlow
 {
 	const char *priority; /* expression; NULL: none */
 	InnRate rate_limit;	  /* what idempotency means, too */
+	InnRate throttle;
+	InnDebouncing debounce;
+	InnSingleton singleton;
 } InnFlow;
 
 extern void inn_flow_read(Jsonb *config, InnFlow *flow);

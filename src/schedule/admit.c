@@ -11,6 +11,9 @@
  *
  * The claim covers an id for all functions: one is enough per event.
  *
+ * Where a decision depends on what went before (limits.h), there is always an item, and the scheduler decides, one event after the
+ * other.
+ *
  * A crash leaves nothing half done: the key, the run and its item are in one transaction.
  *
  * IDENTIFICATION
@@ -24,29 +27,59 @@
 #include "base/errors.h"
 #include "base/ident.h"
 #include "base/timer.h"
+#include "run/finish.h"
 #include "run/flow.h"
 #include "schedule/admit.h"
 #include "schedule/cancels.h"
+#include "schedule/limits.h"
 #include "schedule/restart.h"
+#include "store/limits.h"
 
 /* Admissions decided in one transaction. */
 #define ADMIT_BATCH 100
 
-/* How soon to look again at an id that an open transaction holds. */
+/* How soon to look again at an id, or a run, that an open transaction holds. */
 #define ADMIT_RETRY_USEC (INT64CONST(250) * 1000)
 
+/* A decision on an event, and what comes of it. */
+typedef struct Decision
+{
+	InnEntry entry;
+	InnFlow flow;
+	InnAdmissionStage stage;
+	InnRunList *runs;
+	InnChanges *changes;
+	List **singletons; /* uuids that have a run, or lose one, in this transaction */
+} Decision;
+
+typedef enum Verdict
+{
+	DECIDED,
+	LATER,	  /* somebody else is about to decide something that this depends on */
+	NEXT_TIME /* it depends on what this transaction has decided, and not written yet; so may all that come after it */
+} Verdict;
+
 static bool try_admit(const InnEvent *event, const InnFunction *function, InnRunList *runs);
+static bool claim_id(const InnEvent *event, pg_uuid_t *key);
 static InnRun new_run(const InnEvent *event, const InnFunction *function);
 static const InnControls *controls_of(const InnEvent *event, const InnFunction *function);
-static bool decide(const InnAdmission *admission, InnRunList *runs);
+static InnControls *make_controls(const InnFlow *flow, Jsonb *event);
+static void end_debounces(TimestampTz now);
+static Verdict decide(const InnAdmission *admission, InnRunList *runs, InnChanges *changes,
+					  List **singletons);
+static Verdict decide_stateful(Decision *decision);
+static Verdict create(Decision *decision, const pg_uuid_t *key);
+static Verdict make_room(Decision *decision, InnRun *run, InnControls *controls);
+static void answer_limited(const Decision *decision);
+static bool is_among(const List *keys, const pg_uuid_t *key);
 static void read_origin(const InnUlid *run_id, InnRunOrigin *origin, InnFunction *function,
 						InnEvent *event);
 
 void
 inn_admit(const InnEvent *event, const InnFunction *function, InnRunList *runs)
 {
-	if (!try_admit(event, function, runs))
-		inn_queue_put_admission(&function->id, &event->id, inn_now());
+	if (function->is_stateful || !try_admit(event, function, runs))
+		inn_queue_put_admission(&function->id, &event->id, INN_ADMISSION_NEW, inn_now());
 }
 
 /*
@@ -59,13 +92,10 @@ try_admit(const InnEvent *event, const InnFunction *function, InnRunList *runs)
 	InnRun run = new_run(event, function);
 	TimestampTz now = inn_now();
 	pg_uuid_t key;
-	uint64 hash;
 
 	if (event->caller_id != NULL && !run.is_skipped)
 	{
-		inn_idempotency_key(event->caller_id, &key);
-		memcpy(&hash, key.data, sizeof(hash));
-		if (!inn_claim_try(hash))
+		if (!claim_id(event, &key))
 			return false;
 		if (!inn_idempotency_put(&function->id, &key, &run.id, now, now + INN_IDEMPOTENCY_USEC))
 			return true;
@@ -75,6 +105,16 @@ try_admit(const InnEvent *event, const InnFunction *function, InnRunList *runs)
 	inn_run_list_add(runs, &run);
 	inn_cancels_add(&run, function, event, runs);
 	return true;
+}
+
+static bool
+claim_id(const InnEvent *event, pg_uuid_t *key)
+{
+	uint64 hash;
+
+	inn_idempotency_key(event->caller_id, key);
+	memcpy(&hash, key->data, sizeof(hash));
+	return inn_claim_try(hash);
 }
 
 static InnRun
@@ -102,16 +142,20 @@ new_run(const InnEvent *event, const InnFunction *function)
 static const InnControls *
 controls_of(const InnEvent *event, const InnFunction *function)
 {
-	InnControls *controls;
 	InnFlow flow;
-	Jsonb *json;
 
 	if (!function->has_controls)
 		return NULL;
 	inn_flow_read(inn_functions_config(&function->id), &flow);
-	json = inn_event_to_jsonb(event);
-	controls = palloc(sizeof(InnControls));
-	*controls = (InnControls){.priority_s = inn_flow_priority(&flow, json)};
+	return make_controls(&flow, inn_event_to_jsonb(event));
+}
+
+static InnControls *
+make_controls(const InnFlow *flow, Jsonb *event)
+{
+	InnControls *controls = palloc(sizeof(InnControls));
+
+	*controls = (InnControls){.priority_s = inn_flow_priority(flow, event)};
 	return controls;
 }
 
@@ -167,37 +211,204 @@ read_origin(const InnUlid *run_id, InnRunOrigin *origin, InnFunction *function, 
 }
 
 TimestampTz
-inn_admit_queued(void)
+inn_admit_queued(InnChanges *changes)
 {
 	InnAdmission admissions[ADMIT_BATCH];
 	InnRunList runs = {0};
-	TimestampTz now = inn_now();
-	int nadmissions = inn_queue_lock_admissions(now, ADMIT_BATCH, admissions);
+	List *singletons = NIL;
+	TimestampTz now = changes->now;
+	int nadmissions;
 
+	end_debounces(now);
+	nadmissions = inn_queue_lock_admissions(now, ADMIT_BATCH, admissions);
 	for (int i = 0; i < nadmissions; i++)
 	{
+		Verdict verdict = decide(&admissions[i], &runs, changes, &singletons);
+
+		if (verdict == NEXT_TIME)
+			break;
 		inn_queue_remove_admission(&admissions[i]);
 
 		/* To the end of the queue, so that nobody waits behind an id that is held for hours. */
-		if (!decide(&admissions[i], &runs))
+		if (verdict == LATER)
 			inn_queue_put_admission(&admissions[i].function_id, &admissions[i].event_id,
-									now + ADMIT_RETRY_USEC);
+									admissions[i].stage, now + ADMIT_RETRY_USEC);
 	}
 	inn_run_create(&runs);
-	return inn_queue_next_admission();
+	return inn_sooner(inn_queue_next_admission(), inn_debounces_next());
 }
 
-/* False if somebody still holds the id. */
-static bool
-decide(const InnAdmission *admission, InnRunList *runs)
+/* What has been debounced goes on as any other event. */
+static void
+end_debounces(TimestampTz now)
+{
+	InnDebounce debounces[ADMIT_BATCH];
+	int ndebounces = inn_debounces_take(now, ADMIT_BATCH, debounces);
+
+	for (int i = 0; i < ndebounces; i++)
+		inn_queue_put_admission(&debounces[i].key.function_id, &debounces[i].event_id,
+								debounces[i].is_paused ? INN_ADMISSION_DEBOUNCED_PAUSED
+													   : INN_ADMISSION_DEBOUNCED,
+								now);
+}
+
+static Verdict
+decide(const InnAdmission *admission, InnRunList *runs, InnChanges *changes, List **singletons)
 {
 	InnFunction function;
 	InnEvent event;
+	Decision decision = {
+		.entry = {.event = &event, .function = &function, .now = changes->now},
+		.stage = admission->stage,
+		.runs = runs,
+		.changes = changes,
+		.singletons = singletons,
+	};
 
 	/* Retention or a deletion may have been faster. */
 	if (!inn_events_read(&admission->event_id, &event) ||
 		!inn_functions_by_id(&admission->function_id, &function) || function.is_archived)
-		return true;
+		return DECIDED;
+	if (!function.is_stateful && admission->stage == INN_ADMISSION_NEW)
+		return try_admit(&event, &function, runs) ? DECIDED : LATER;
 
-	return try_admit(&event, &function, runs);
+	inn_flow_read(inn_functions_config(&function.id), &decision.flow);
+	decision.entry.flow = &decision.flow;
+	decision.entry.json = inn_event_to_jsonb(&event);
+	return decide_stateful(&decision);
+}
+
+/* In the order of semantics.md 2.0; but the id is claimed first, because what is spent is spent. */
+static Verdict
+decide_stateful(Decision *decision)
+{
+	const InnEntry *entry = &decision->entry;
+	const InnEvent *event = entry->event;
+	bool is_debounced = decision->stage >= INN_ADMISSION_DEBOUNCED;
+	pg_uuid_t key;
+	bool has_key = event->caller_id != NULL && !is_debounced;
+
+	if (has_key && !claim_id(event, &key))
+		return LATER;
+	if (decision->stage == INN_ADMISSION_NEW)
+	{
+		InnRateVerdict verdict = inn_rate_limit_spend(entry);
+
+		if (verdict == INN_RATE_LIMITED)
+			answer_limited(decision);
+		if (verdict != INN_RATE_FREE)
+			return DECIDED;
+		decision->stage = INN_ADMISSION_WITHIN_RATE;
+	}
+	if (!is_debounced && decision->flow.debounce.period_usec > 0)
+	{
+		inn_debounce_keep(entry);
+		return DECIDED;
+	}
+
+	/* Its place among the others is that of its time. */
+	if (!is_debounced && decision->flow.throttle.limit > 0 && event->ts > entry->now)
+	{
+		inn_queue_put_admission(&entry->function->id, &event->id, decision->stage, event->ts);
+		return DECIDED;
+	}
+	return create(decision, has_key ? &key : NULL);
+}
+
+/* key is that of its id; NULL: any number of runs may be made of the event. */
+static Verdict
+create(Decision *decision, const pg_uuid_t *key)
+{
+	const InnEntry *entry = &decision->entry;
+	const pg_uuid_t *function_id = &entry->function->id;
+	InnControls *controls = make_controls(&decision->flow, entry->json);
+	InnRun run = new_run(entry->event, entry->function);
+	Verdict verdict;
+
+	if (decision->stage >= INN_ADMISSION_DEBOUNCED)
+		run.is_skipped = decision->stage == INN_ADMISSION_DEBOUNCED_PAUSED;
+	if (key != NULL && inn_idempotency_exists(function_id, key, entry->now))
+		return DECIDED;
+	verdict = make_room(decision, &run, controls);
+	if (verdict == NEXT_TIME)
+		return NEXT_TIME;
+	if (verdict == LATER)
+	{
+		inn_queue_put_admission(function_id, &entry->event->id, decision->stage,
+								entry->now + ADMIT_RETRY_USEC);
+		return DECIDED;
+	}
+	if (!run.is_skipped)
+	{
+		if (key != NULL)
+			(void) inn_idempotency_put(function_id, key, &run.id, entry->now,
+									   entry->now + INN_IDEMPOTENCY_USEC);
+		run.controls = controls;
+		run.run_at = inn_throttle_start(entry, Max(entry->event->ts, entry->now));
+		run.is_delayed = run.run_at > entry->now;
+	}
+	inn_run_list_add(decision->runs, &run);
+	inn_cancels_add(&run, entry->function, entry->event, decision->runs);
+	return DECIDED;
+}
+
+/* Of a singleton: is it this run that goes, or the one that is there? */
+static Verdict
+make_room(Decision *decision, InnRun *run, InnControls *controls)
+{
+	InnUlid holder;
+	bool is_held;
+
+	if (!inn_singleton_key(&decision->entry, &controls->singleton))
+		return DECIDED;
+	controls->is_singleton = true;
+	if (is_among(*decision->singletons, &controls->singleton))
+		return NEXT_TIME;
+
+	is_held = inn_controls_find_singleton(&controls->singleton, &holder);
+	if (is_held && decision->flow.singleton.mode == INN_SINGLETON_SKIP)
+	{
+		run->is_skipped = true;
+		return DECIDED;
+	}
+
+	/* What does not run at all needs no room. */
+	if (run->is_skipped && !is_held)
+		return DECIDED;
+	if (is_held && inn_run_try_cancel(decision->changes, &holder) == INN_CANCEL_BUSY)
+		return LATER;
+	*decision->singletons =
+		lappend(*decision->singletons,
+				memcpy(palloc(sizeof(pg_uuid_t)), &controls->singleton, sizeof(pg_uuid_t)));
+	return DECIDED;
+}
+
+/* Who has invoked the function waits for it. */
+static void
+answer_limited(const Decision *decision)
+{
+	const InnEvent *event = decision->entry.event;
+	const InnFunction *function = decision->entry.function;
+	char id[INN_UUID_TEXT_SIZE];
+	char *invoked;
+
+	if (strcmp(event->name, INN_EVENT_INVOKED) != 0)
+		return;
+	invoked = inn_event_invoked(event);
+	inn_uuid_format(&function->id, id);
+	if (invoked != NULL && (strcmp(invoked, function->slug) == 0 || strcmp(invoked, id) == 0))
+		inn_finish_announce_limited(decision->changes, event, function->slug);
+}
+
+static bool
+is_among(const List *keys, const pg_uuid_t *key)
+{
+	ListCell *cell;
+
+	foreach(cell, keys)
+	{
+		if (memcmp(lfirst(cell), key, sizeof(pg_uuid_t)) == 0)
+			return true;
+	}
+	return false;
 }

@@ -31,9 +31,9 @@ extern void inn_admit(const InnEvent *event, const InnFunction *function, InnRun
 extern InnUlid inn_admit_again(const InnUlid *run_id, const char *from_step, Jsonb *input);
 
 /*
- * Decide on what senders have queued; for the scheduler, in a transaction of its own.  Returns when to
+ * Decide on what senders have queued, and what was debounced; for the scheduler, in a transaction of its own.  Returns when to
  * ask again: now if there may be more, INN_NEVER if there is nothing to decide.
  */
-extern TimestampTz inn_admit_queued(void);
+extern TimestampTz inn_admit_queued(InnChanges *changes);
 
 #endif /* INN_ADMIT_H */

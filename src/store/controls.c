@@ -14,11 +14,16 @@
 
 #include "store/controls.h"
 
-static InnPlan put_controls = {"INSERT INTO inngest.run_controls (run_id, priority)"
-							   " SELECT c.run_id::inngest.ulid, c.priority"
-							   " FROM unnest($1, $2) AS c (run_id, priority)",
-							   2,
-							   {UUIDARRAYOID, INT4ARRAYOID}};
+static InnPlan put_controls = {"INSERT INTO inngest.run_controls (run_id, priority, singleton)"
+							   " SELECT c.run_id::inngest.ulid, c.priority, c.singleton"
+							   " FROM unnest($1, $2, $3) AS c (run_id, priority, singleton)",
+							   3,
+							   {UUIDARRAYOID, INT4ARRAYOID, UUIDARRAYOID}};
+
+static InnPlan find_singleton = {"SELECT run_id::uuid FROM inngest.run_controls"
+								 " WHERE singleton = $1 ORDER BY run_id DESC LIMIT 1",
+								 1,
+								 {UUIDOID}};
 
 static InnPlan read_controls = {"SELECT r.n::int4, c.priority"
 								" FROM unnest($1) WITH ORDINALITY AS r (id, n),"
@@ -42,6 +47,8 @@ inn_controls_put(const InnControls *controls, int ncontrols)
 {
 	Datum *runs = palloc(Max(ncontrols, 1) * sizeof(Datum));
 	Datum *priorities = palloc(Max(ncontrols, 1) * sizeof(Datum));
+	Datum *singletons = palloc(Max(ncontrols, 1) * sizeof(Datum));
+	bool *are_none = palloc(Max(ncontrols, 1) * sizeof(bool));
 
 	if (ncontrols == 0)
 		return;
@@ -49,9 +56,21 @@ inn_controls_put(const InnControls *controls, int ncontrols)
 	{
 		runs[i] = PointerGetDatum(&controls[i].run_id);
 		priorities[i] = Int32GetDatum(controls[i].priority_s);
+		singletons[i] = PointerGetDatum(&controls[i].singleton);
+		are_none[i] = !controls[i].is_singleton;
 	}
 	(void) INN_RUN(&put_controls, inn_arg_array(runs, NULL, ncontrols, UUIDOID),
-				   inn_arg_array(priorities, NULL, ncontrols, INT4OID));
+				   inn_arg_array(priorities, NULL, ncontrols, INT4OID),
+				   inn_arg_array(singletons, are_none, ncontrols, UUIDOID));
+}
+
+bool
+inn_controls_find_singleton(const pg_uuid_t *singleton, InnUlid *run_id)
+{
+	if (INN_RUN(&find_singleton, inn_arg_uuid(singleton)) == 0)
+		return false;
+	*run_id = inn_row_ulid(0, 1);
+	return true;
 }
 
 void

@@ -19,12 +19,17 @@ typedef struct InnControls
 {
 	InnUlid run_id;
 	int priority_s;
+	bool is_singleton;
+	pg_uuid_t singleton; /* what it is the only run of */
 } InnControls;
 
 extern void inn_controls_put(const InnControls *controls, int ncontrols);
 
 /* Those of runs: sets controls[i], palloc'ed, or NULL if a run has none. */
 extern void inn_controls_read(const InnUlid *run_ids, int nruns, const InnControls **controls);
+
+/* The run that was created last of those that are to be the only one; false if there is none. */
+extern bool inn_controls_find_singleton(const pg_uuid_t *singleton, InnUlid *run_id);
 
 /* Of runs that have ended. */
 extern void inn_controls_remove(const InnUlid *run_ids, int nruns);

@@ -33,10 +33,11 @@ static InnPlan put_many = {"INSERT INTO inngest.queue (function_id, run_at, kind
 						   3,
 						   {UUIDARRAYOID, TIMESTAMPTZARRAYOID, UUIDARRAYOID}};
 
-static InnPlan put_admission = {"INSERT INTO inngest.queue (function_id, run_at, kind, event_id)"
-								" VALUES ($1, $2, 'admit', $3::inngest.ulid)",
-								3,
-								{UUIDOID, TIMESTAMPTZOID, UUIDOID}};
+static InnPlan put_admission =
+	{"INSERT INTO inngest.queue (function_id, run_at, kind, event_id, attempt)"
+	 " VALUES ($1, $2, 'admit', $3::inngest.ulid, $4::int2)",
+	 4,
+	 {UUIDOID, TIMESTAMPTZOID, UUIDOID, INT4OID}};
 
 static InnPlan take_due = {"DELETE FROM inngest.queue WHERE ctid = ANY (ARRAY("
 						   " SELECT ctid FROM inngest.queue"
@@ -76,13 +77,14 @@ static InnPlan try_remove_run = {"DELETE FROM inngest.queue WHERE ctid = ANY (AR
 								 1,
 								 {UUIDOID}};
 
-static InnPlan lock_admissions = {"SELECT id, function_id, event_id FROM inngest.queue"
-								  " WHERE kind = 'admit' AND run_at <= $1"
-								  " ORDER BY run_at, id"
-								  " LIMIT $2"
-								  " FOR UPDATE SKIP LOCKED",
-								  2,
-								  {TIMESTAMPTZOID, INT4OID}};
+static InnPlan lock_admissions =
+	{"SELECT id, function_id, event_id, attempt::int4 FROM inngest.queue"
+	 " WHERE kind = 'admit' AND run_at <= $1"
+	 " ORDER BY run_at, id"
+	 " LIMIT $2"
+	 " FOR UPDATE SKIP LOCKED",
+	 2,
+	 {TIMESTAMPTZOID, INT4OID}};
 
 static InnPlan remove_admission =
 	{"DELETE FROM inngest.queue WHERE function_id = $1 AND id = $2 AND kind = 'admit'",
@@ -179,10 +181,11 @@ inn_queue_put_attempt(const InnItem *item, TimestampTz run_at)
 }
 
 void
-inn_queue_put_admission(const pg_uuid_t *function_id, const InnUlid *event_id, TimestampTz run_at)
+inn_queue_put_admission(const pg_uuid_t *function_id, const InnUlid *event_id,
+						InnAdmissionStage stage, TimestampTz run_at)
 {
-	INN_RUN(&put_admission, inn_arg_uuid(function_id), inn_arg_time(run_at),
-			inn_arg_ulid(event_id));
+	INN_RUN(&put_admission, inn_arg_uuid(function_id), inn_arg_time(run_at), inn_arg_ulid(event_id),
+			inn_arg(Int32GetDatum(stage)));
 	inn_wake_at_commit_for(INN_ROLE_SCHEDULER, run_at);
 }
 
@@ -251,6 +254,7 @@ inn_queue_lock_admissions(TimestampTz now, int max, InnAdmission *admissions)
 			.item_id = inn_row_bigint(i, 1),
 			.function_id = inn_row_uuid(i, 2),
 			.event_id = inn_row_ulid(i, 3),
+			.stage = inn_row_int(i, 4),
 		};
 	return (int) nrows;
 }

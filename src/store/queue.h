@@ -36,9 +36,19 @@ typedef struct InnLease
 	TimestampTz expires_at;
 } InnLease;
 
+/* How far the decision on an event has come. */
+typedef enum InnAdmissionStage
+{
+	INN_ADMISSION_NEW,
+	INN_ADMISSION_WITHIN_RATE, /* the rate limit has let it through */
+	INN_ADMISSION_DEBOUNCED,
+	INN_ADMISSION_DEBOUNCED_PAUSED /* the same; its function was paused when it came */
+} InnAdmissionStage;
+
 typedef struct InnAdmission
 {
 	int64 item_id;
+	InnAdmissionStage stage;
 	pg_uuid_t function_id;
 	InnUlid event_id;
 } InnAdmission;
@@ -51,7 +61,7 @@ extern void inn_queue_put_attempt(const InnItem *item, TimestampTz run_at);
 
 /* Let the scheduler decide, from run_at on, whether the event starts a run of the function; wakes it. */
 extern void inn_queue_put_admission(const pg_uuid_t *function_id, const InnUlid *event_id,
-									TimestampTz run_at);
+									InnAdmissionStage stage, TimestampTz run_at);
 
 /*
  * Take up to max items of one function that are due, oldest first, passing over those that others are

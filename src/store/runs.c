@@ -129,6 +129,11 @@ static InnPlan put_key =
 	 5,
 	 {UUIDOID, UUIDOID, UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID}};
 
+static InnPlan find_key = {"SELECT FROM inngest.idempotency_keys"
+						   " WHERE function_id = $1 AND key = $2 AND expires_at > $3",
+						   3,
+						   {UUIDOID, UUIDOID, TIMESTAMPTZOID}};
+
 static void insert_in_one_statement(const InnRun *runs, int nruns);
 static void read_ending(uint64 row, InnEnding *ending);
 static void attempt_args(const InnAttempt *attempt, InnArg *args);
@@ -375,6 +380,12 @@ inn_idempotency_put(const pg_uuid_t *function_id, const pg_uuid_t *key, const In
 {
 	return INN_RUN(&put_key, inn_arg_uuid(function_id), inn_arg_uuid(key), inn_arg_ulid(run_id),
 				   inn_arg_time(now), inn_arg_time(expires_at)) > 0;
+}
+
+bool
+inn_idempotency_exists(const pg_uuid_t *function_id, const pg_uuid_t *key, TimestampTz now)
+{
+	return INN_RUN(&find_key, inn_arg_uuid(function_id), inn_arg_uuid(key), inn_arg_time(now)) > 0;
 }
 
 static InnArg

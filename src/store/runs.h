@@ -158,4 +158,8 @@ extern void inn_attempts_insert(const List *attempts);
 extern bool inn_idempotency_put(const pg_uuid_t *function_id, const pg_uuid_t *key,
 								const InnUlid *run_id, TimestampTz now, TimestampTz expires_at);
 
+/* Is there an unexpired entry? */
+extern bool inn_idempotency_exists(const pg_uuid_t *function_id, const pg_uuid_t *key,
+								   TimestampTz now);
+
 #endif /* INN_RUNS_H */

@@ -123,7 +123,7 @@ SELECT pg_temp.register('{"appName": "c", "url": "http://h", "functions": [1, {}
 SELECT pg_temp.register('{"appName": "c", "url": "ws://h/connect", "deployType": "connect", "functions": []}');
 SELECT pg_temp.register(pg_temp.app('c', (SELECT array_agg('c-' || n) FROM generate_series(1, 1001) AS n)));
 SELECT count(*) FROM apps WHERE name = 'c';
-SELECT status, body - 'error' FROM api_fn_register('{"headers": {}}', '{"appName": "c", "url": "http://h", "functions": [{"id": "x", "runtime": "pull", "throttle": {"limit": 1, "period": "1s"}}]}');
+SELECT status, body - 'error' FROM api_fn_register('{"headers": {}}', '{"appName": "c", "url": "http://h", "functions": [{"id": "x", "runtime": "pull", "priority": {"run": "1"}}]}');
 
 -- the kind of server that the app expects
 SELECT pg_temp.register(pg_temp.app('d'), '{"x-inngest-expected-server-kind": "cloud"}');

@@ -43,11 +43,11 @@ sub register
 
 # refusal
 {
-	my $answer = register({ %js, functions => [ $js{functions}[0], { %{ $js{functions}[1] }, throttle => { limit => 1, period => '1s' } } ] });
+	my $answer = register({ %js, functions => [ $js{functions}[0], { %{ $js{functions}[1] }, runtime => 'sql' } ] });
 	my $error = $answer->{json};
 	is_deeply([ $answer->{status}, @$error{qw(status code)} ], [ 400, 400, 'not_supported' ], 'one function that is not supported refuses the whole');
-	like($error->{error}, qr/^At least one function .*\nfunctions\[1\]\.throttle \(peer-app-one-step\): /, 'and says which');
-	is_deeply([ map { @$_{qw(path function_id code)} } @{ $error->{data}{errors} } ], [qw(functions[1].throttle peer-app-one-step not_supported)], 'also to programs');
+	like($error->{error}, qr/^At least one function .*\nfunctions\[1\]\.runtime \(peer-app-one-step\): /, 'and says which');
+	is_deeply([ map { @$_{qw(path function_id code)} } @{ $error->{data}{errors} } ], [qw(functions[1].runtime peer-app-one-step not_supported)], 'also to programs');
 	is($inn->sql("SELECT error FROM inngest.apps_status WHERE name = 'peer-app'"), $error->{error}, 'it is noted with the app');
 	is($inn->http('GET', '/api/v1/functions')->{json}{data}[2]{id}, 'peer-app-three-step', 'whose functions are as they were');
 	is(register(\%js)->{json}{modified}, JSON::PP::true, 'an app with an error is not the same');

@@ -1,0 +1,184 @@
+# Rate limits, idempotency, debouncing, throttling, singletons: which events start runs, and when.  How: pull functions, whose
+# runs show when they may start; the clock is set.
+use strict;
+use warnings;
+
+use InngestTest;
+use StubApp;
+use Test::More;
+
+my $inn = InngestTest->new('main', testing => 1);
+my $json = JSON::PP->new->canonical;
+
+sub runs
+{
+	my ($function, $what) = @_;
+	return $inn->sql("SELECT coalesce(string_agg($what, ' ' ORDER BY r.id), '') FROM inngest.runs r JOIN inngest.events e ON e.id OPERATOR(inngest.=) r.event_id WHERE r.function_id = '$function'");
+}
+
+# Wait until everything that was sent has been decided on; the values of n of the runs of a function, less those that were skipped.
+sub decided
+{
+	my ($function) = @_;
+	wait_for(sub { $inn->sql("SELECT count(*) FROM inngest.queue WHERE kind = 'admit' AND run_at <= inngest_test.now()") == 0 }, 'decisions');
+	return runs($function, q{CASE WHEN r.status <> 'SKIPPED' THEN e.data->>'n' ELSE '(' || (e.data->>'n') || ')' END});
+}
+
+sub send_all
+{
+	my ($name, @data) = @_;
+	$inn->sql('SELECT FROM inngest.send_events(' . InngestTest::quoted($json->encode([ map { { name => $name, data => $_ } } @data ])) . ')');
+	return;
+}
+
+# When the attempts of a function may start, in seconds from the first.
+sub starts
+{
+	my ($function) = @_;
+	return $inn->sql("SELECT string_agg(round(extract(epoch FROM run_at - first))::text, ' ' ORDER BY run_at, id)
+		FROM (SELECT *, min(run_at) OVER () AS first FROM inngest.queue WHERE kind = 'attempt' AND function_id = (SELECT id FROM inngest.functions WHERE slug = '$function')) x");
+}
+
+subtest 'rate limit' => sub {
+	$inn->register('rate', 'rate', { rateLimit => { limit => 10, period => '1m', key => 'event.data.k' } });
+	send_all('rate', map { { n => $_, k => 1 } } 1 .. 5);
+	is(decided('rate'), '1 2', 'S21: one more than a tenth of the limit at once, the others leave nothing');
+	send_all('rate', { n => 6, k => 2 }, map { { n => $_ } } 7 .. 9);
+	is(decided('rate'), '1 2 6 7 8 9', 'keys are apart, and without one there is no limit');
+	$inn->advance('6 seconds');
+	send_all('rate', map { { n => $_, k => '1' } } 10 .. 12);
+	is(decided('rate'), '1 2 6 7 8 9 10', 'then one after the other; 1 and "1" are the same');
+	$inn->advance('1 hour');
+	$inn->send('rate', data => { n => 20, k => 3 }, id => 'x') for 1 .. 3;
+	send_all('rate', { n => 21, k => 3 }, { n => 22, k => 3 });
+	is(decided('rate'), '1 2 6 7 8 9 10 20 21', 'S23: an event that comes again spends nothing');
+	$inn->sql("SELECT FROM inngest.maintain()");
+	cmp_ok($inn->sql('SELECT count(*) FROM inngest.rates'), '<=', 3, 'what is not used any more is not kept');
+
+	$inn->register('bad', 'bad', { rateLimit => { limit => 1, period => '1m', key => '1 / int(event.data.k)' } });
+	my $at = $inn->mark_log;
+	send_all('bad', { n => 1, k => 0 }, { n => 2, k => 1 });
+	is(decided('bad'), '2', 'a key that fails: no run');
+	$inn->wait_for_log(qr/does not start function "bad" for an event, because the key of its rate limit failed/, $at);
+};
+
+subtest 'idempotency' => sub {
+	$inn->register('idem', 'idem', { idempotency => 'event.data.k', rateLimit => { limit => 100, period => '1s' } });
+	$inn->send('idem', data => { n => 1, k => 1 }, id => 'a');
+	$inn->send('idem', data => { n => 2, k => 1 }, id => 'b');
+	send_all('idem', { n => 3 }, { n => 4 });
+	is(decided('idem'), '1 3 4', 'S13: one of a key, all without');
+	$inn->advance('23 hours');
+	send_all('idem', { n => 5, k => 1 });
+	is(decided('idem'), '1 3 4', 'for a day');
+	$inn->advance('1 hour 1 second');
+	send_all('idem', { n => 6, k => 1 });
+	is(decided('idem'), '1 3 4 6', 'and no longer');
+};
+
+subtest 'debounce' => sub {
+	$inn->register('deb', 'deb', { debounce => { period => '5s', key => 'event.data.k' } });
+	my $begun = $inn->set_time('2031-01-01 00:00:00Z');
+	my $at = sub { $inn->set_time("2031-01-01 00:00:00Z"); $inn->advance("$_[0] seconds"); return };
+	send_all('deb', { n => 1, k => 'a' }, { n => 10, k => 'b' });
+	is(decided('deb'), '', 'S29: nothing at first');
+	$at->(3);
+	send_all('deb', { n => 2, k => 'a' });
+	decided('deb');
+	$at->(7);
+	wait_for(sub { decided('deb') eq '10' }, 'the other key');
+	$at->(8.9);
+	is(decided('deb'), '10', 'nor when the window has passed that began with the first');
+	send_all('deb', { n => 3, k => 'a' });
+	decided('deb');
+	$at->(14.5);
+	is(decided('deb'), '10', 'an event in the last second still counts');
+	$at->(15.2);
+	wait_for(sub { decided('deb') eq '10 3' }, 'the last wins');
+	$inn->send('deb', data => { n => 4, k => 'a' }, ts => '2031-01-01 00:01:00Z');
+	$inn->send('deb', data => { n => 5, k => 'a' }, ts => '2031-01-01 00:00:59Z');
+	decided('deb');
+	$at->(80);
+	wait_for(sub { decided('deb') eq '10 3 4' }, 'one that is older than what is kept is ignored');
+
+	$inn->register('max', 'max', { debounce => { period => '5s', timeout => '10s' } });
+	$at->(100);
+	for my $n (0 .. 10)
+	{
+		$at->(100 + $n);
+		send_all('max', { n => $n });
+		is(decided('max'), '', "S31: none at $n");
+	}
+	$at->(111.2);
+	wait_for(sub { decided('max') eq '10' }, 'but not longer than its timeout');
+
+	send_all('max', { n => 20 });
+	decided('max');
+	$inn->sql("SELECT inngest.pause_function('max')");
+	send_all('max', { n => 21 });
+	decided('max');
+	$inn->sql("SELECT inngest.resume_function('max')");
+	$at->(130);
+	wait_for(sub { decided('max') eq '10 (21)' }, 'S33: paused when the last came, so it is skipped');
+};
+
+subtest 'throttle' => sub {
+	$inn->set_time('2032-01-01 00:00:00Z');
+	$inn->register('thr', 'thr', { throttle => { limit => 2, period => '10s', key => 'event.data.k' } });
+	send_all('thr', map { { n => $_, k => 1 } } 1 .. 5);
+	is(decided('thr'), '1 2 3 4 5', 'all run');
+	is(starts('thr'), '0 0 5 10 15', 'so many at once, the others one after the other');
+	send_all('thr', map { { n => $_, k => 2 } } 6, 7);
+	decided('thr');
+	is(starts('thr'), '0 0 0 0 5 10 15', 'those of another key at once');
+	$inn->register('burst', 'burst', { throttle => { limit => 1, period => '10s', burst => 2 } });
+	send_all('burst', map { { n => $_ } } 1 .. 5);
+	decided('burst');
+	is(starts('burst'), '0 0 0 10 20', 'burst is added');
+	$inn->send('burst', data => { n => 6 }, ts => '2032-01-01 01:00:00Z');
+	is(decided('burst'), '1 2 3 4 5', 'one of the future waits for its time');
+	$inn->advance('1 hour');
+	wait_for(sub { decided('burst') eq '1 2 3 4 5 6' }, 'and runs then');
+};
+
+subtest 'singleton' => sub {
+	my $lease = sub { return split(/\|/, $inn->sql("SELECT run_id, lease_id FROM inngest.lease_runs(ARRAY['$_[0]'])")) };
+	$inn->register('skip', 'skip', { singleton => { mode => 'skip', key => 'event.data.k' } });
+	send_all('skip', { n => 1, k => 1 }, { n => 2, k => 1 }, { n => 3, k => 2 }, { n => 4 }, { n => 5 });
+	is(decided('skip'), '1 (2) 3 4 5', 'a run that is there makes others be skipped; S43: none without a key');
+	my ($run, $lease_id) = $lease->('skip');
+	send_all('skip', { n => 6, k => 1 });
+	is(decided('skip'), '1 (2) 3 4 5 (6)', 'also while it executes');
+	$inn->sql("SELECT inngest.complete_run('$run', '$lease_id')");
+	send_all('skip', { n => 7, k => 1 });
+	is(decided('skip'), '1 (2) 3 4 5 (6) 7', 'S41: and not when it has ended');
+	$inn->sql("SELECT inngest.cancel_run((SELECT max(id::text) FROM inngest.function_runs)::inngest.ulid)");
+	send_all('skip', { n => 8, k => 1 });
+	is(decided('skip'), '1 (2) 3 4 5 (6) 7 8', 'or was cancelled');
+
+	$inn->register('can', 'can', { singleton => { mode => 'cancel' } });
+	send_all('can', map { { n => $_ } } 1 .. 3);
+	decided('can');
+	is(runs('can', 'r.status'), 'CANCELLED CANCELLED QUEUED', 'the new one cancels the old one');
+	my $event = $inn->send('can', data => { n => 4 }, id => 'same');
+	decided('can');
+	$inn->send('can', data => { n => 5 }, id => 'same');
+	decided('can');
+	is(runs('can', 'r.status'), 'CANCELLED CANCELLED CANCELLED QUEUED', 'but an event that comes again does not cancel its own run');
+};
+
+subtest 'invoked beyond the rate' => sub {
+	my $app = StubApp->new(inn => $inn);
+	$app->function('limited', rateLimit => { limit => 1, period => '1h' });
+	$app->function('caller', events => ['call'], retries => 0);
+	$app->on('limited', done('ran'));
+	$app->on('caller', program(op_invoke('i', function_id => 'stub-limited', payload => {}), done(echo('step i'))));
+	$app->register;
+	$inn->send('call');
+	wait_for(sub { runs('stub-caller', 'r.status') eq 'COMPLETED' }, 'the first call');
+	$inn->send('call');
+	wait_for(sub { runs('stub-caller', 'r.status') eq 'COMPLETED FAILED' }, 'the second call');
+	like($inn->sql("SELECT memo::text FROM inngest.steps WHERE op = 'invoke' ORDER BY position DESC LIMIT 1"), qr/invoked function is rate limited/, 'the caller is told at once');
+};
+
+done_testing();

@@ -4,6 +4,7 @@
 #   make test          every test, in a private installation; ends with "N passed, M failed, K skipped"
 #   make lint          format, layers, exports, versions, static analysis
 #   make bench asan    measurements; the tests under AddressSanitizer and UBSan
+#   make chaos         200 000 runs while everything is killed all the time; about an hour
 #   make, make install, make installcheck, make clean: as every PGXS extension
 
 EXTENSION  = inngest
@@ -108,4 +109,8 @@ asan:
 	@dev/install-deps build test
 	@dev/asan
 
-.PHONY: quickstart stop test lint bench asan
+chaos:
+	@dev/install-deps build test
+	@INN_CHAOS_SEEDS=100 INN_CHAOS_RUNS=2000 INN_TEST_TIMEOUT=20000 test/run -v -k tap/090_chaos
+
+.PHONY: quickstart stop test lint bench asan chaos

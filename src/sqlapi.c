@@ -254,14 +254,22 @@ inngest_cancel_run(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(was_cancelled);
 }
 
-/* rerun(run ulid) returns the new run */
+/* rerun(run ulid, from_step text, input jsonb) returns the new run; null for null */
 Datum
 inngest_rerun(PG_FUNCTION_ARGS)
 {
 	InnUlid *result = palloc(sizeof(InnUlid));
+	char *from_step = text_arg(fcinfo, 1);
+	Jsonb *input = jsonb_arg(fcinfo, 2);
 
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	if (from_step == NULL && input != NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_INN_PARAMETER_INVALID),
+				errmsg("an input is for a step, so from_step must name one"));
 	inn_sql_begin();
-	*result = inn_admit_again(PG_GETARG_INN_ULID_P(0));
+	*result = inn_admit_again(PG_GETARG_INN_ULID_P(0), from_step, input);
 	inn_sql_end();
 	PG_RETURN_POINTER(result);
 }

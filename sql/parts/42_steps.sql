@@ -30,7 +30,7 @@ COMMENT ON TABLE inngest.steps IS 'the recorded result of each step that has end
 COMMENT ON TABLE inngest.steps_default IS 'steps of runs for whose time there is no dated partition';
 COMMENT ON COLUMN inngest.steps.id IS 'as the SDK says it: SHA-1 of the id in the code, in hex';
 COMMENT ON COLUMN inngest.steps.position IS 'the order in which the steps of a run ended';
-COMMENT ON COLUMN inngest.steps.op IS 'run, sleep, wait, signal, invoke, ai or fetch';
+COMMENT ON COLUMN inngest.steps.op IS 'run, sleep, wait, signal, invoke; ai and fetch: a request that was made for the function';
 COMMENT ON COLUMN inngest.steps.name IS 'the id in the code';
 COMMENT ON COLUMN inngest.steps.memo IS 'what the function is told of the step: {"data"}, {"error"}, an event or null';
 COMMENT ON COLUMN inngest.steps.size IS 'bytes of memo';

@@ -111,10 +111,10 @@ LANGUAGE C STRICT SECURITY DEFINER SET search_path TO pg_catalog, inngest, pg_te
 AS 'MODULE_PATHNAME', 'inngest_cancel_run';
 COMMENT ON FUNCTION inngest.cancel_run IS 'end a run as CANCELLED; false if it had ended already';
 
-CREATE FUNCTION inngest.rerun(run inngest.ulid) RETURNS inngest.ulid
-LANGUAGE C STRICT SECURITY DEFINER SET search_path TO pg_catalog, inngest, pg_temp
+CREATE FUNCTION inngest.rerun(run inngest.ulid, from_step text DEFAULT NULL, input jsonb DEFAULT NULL) RETURNS inngest.ulid
+LANGUAGE C SECURITY DEFINER SET search_path TO pg_catalog, inngest, pg_temp
 AS 'MODULE_PATHNAME', 'inngest_rerun';
-COMMENT ON FUNCTION inngest.rerun IS 'start the function of a run once more with the same event; returns the new run';
+COMMENT ON FUNCTION inngest.rerun IS 'start the function of a run once more with the same event, or go on from a step as if only what was before it had happened; returns the new run';
 
 CREATE FUNCTION inngest.lease_runs_ids(functions text[], max integer, lease interval, runs inngest.ulid[],
 	OUT run_id inngest.ulid, OUT lease_id inngest.ulid, OUT function_id uuid, OUT attempt integer, OUT expires_at timestamptz)

@@ -336,13 +336,14 @@ CREATE FUNCTION inngest.v2_rerun(request jsonb, input jsonb, OUT status integer,
 LANGUAGE plpgsql SET search_path TO pg_catalog, inngest, pg_temp
 AS $$
 DECLARE
-	run inngest.function_runs := inngest.v2_run(request);
+	run  inngest.function_runs := inngest.v2_run(request);
+	step jsonb := nullif(input->'fromStep', 'null');
 BEGIN
-	IF coalesce(input->'fromStep', 'null') <> 'null' THEN
-		RAISE EXCEPTION USING ERRCODE = 'feature_not_supported', MESSAGE = 'fromStep is not supported';
+	IF step IS NOT NULL AND coalesce(step->>'stepId', '') = '' THEN
+		PERFORM inngest.raise_parameter('fromStep.stepId must name a step');
 	END IF;
 	status := 200;
-	body := inngest.v2_answer(jsonb_build_object('runId', inngest.rerun(run.id)));
+	body := inngest.v2_answer(jsonb_build_object('runId', inngest.rerun(run.id, step->>'stepId', nullif(step->'input', 'null'))));
 END
 $$;
 COMMENT ON FUNCTION inngest.v2_rerun IS 'POST /v2/runs/{id}/rerun';

@@ -57,7 +57,7 @@ GRANT EXECUTE ON FUNCTION inngest.generate_ulid(), inngest.duration(text) TO inn
 
 GRANT EXECUTE ON FUNCTION
 	inngest.register_function(jsonb), inngest.sync_app(text), inngest.archive_app(text), inngest.delete_function(text), inngest.pause_function(text), inngest.resume_function(text),
-	inngest.cancel_run(inngest.ulid), inngest.rerun(inngest.ulid),
+	inngest.cancel_run(inngest.ulid), inngest.rerun(inngest.ulid, text, jsonb),
 	inngest.cancel_runs(text, timestamptz, timestamptz, text), inngest.delete_cancellation(inngest.ulid),
 	inngest.lease_runs(text[], integer, interval, inngest.ulid[]), inngest.extend_lease(inngest.ulid, inngest.ulid, interval),
 	inngest.complete_run(inngest.ulid, inngest.ulid, jsonb), inngest.fail_run(inngest.ulid, inngest.ulid, jsonb, boolean),

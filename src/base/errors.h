@@ -34,6 +34,7 @@
 	X(STATE_TOO_LARGE, '0', '2', '6', 413, "state_too_large") \
 	X(STATE_GONE, '0', '2', '7', 410, "state_gone") \
 	X(CANCELLATION_NOT_FOUND, '0', '2', '8', 404, "cancellation_not_found") \
+	X(STEP_NOT_FOUND, '0', '2', '9', 404, "step_not_found") \
 	X(PARAMETER_INVALID, '0', '3', '0', 400, "invalid_parameter") \
 	X(JSON_INVALID, '0', '3', '1', 400, "invalid_json")
 

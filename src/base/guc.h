@@ -36,7 +36,8 @@ extern int inn_statement_timeout_ms; /* of API requests other than events */
 extern int inn_executors;
 extern int inn_max_calls; /* of one executor */
 extern int inn_max_calls_per_app;
-extern bool inn_allow_private_requests; /* step.fetch and step.ai.infer may reach private addresses */
+extern bool
+	inn_allow_private_requests; /* step.fetch and step.ai.infer may reach private addresses */
 
 /* Limits of what arrives */
 extern int inn_max_event_bytes;

@@ -13,6 +13,7 @@
 #include "common/cryptohash.h"
 #include "common/sha1.h"
 #include "common/sha2.h"
+#include "utils/builtins.h"
 
 #include "base/ident.h"
 
@@ -40,6 +41,20 @@ inn_uuid_v5(const char *prefix, const char *name, pg_uuid_t *out)
 	memcpy(out->data, hash, UUID_LEN);
 	out->data[6] = (out->data[6] & 0x0f) | 0x50;
 	out->data[8] = (out->data[8] & 0x3f) | 0x80;
+}
+
+void
+inn_step_hash(const char *id, char out[INN_STEP_HASH_SIZE])
+{
+	uint8 hash[SHA1_DIGEST_LENGTH];
+	pg_cryptohash_ctx *ctx = pg_cryptohash_create(PG_SHA1);
+
+	if (pg_cryptohash_init(ctx) < 0 ||
+		pg_cryptohash_update(ctx, (const uint8 *) id, strlen(id)) < 0 ||
+		pg_cryptohash_final(ctx, hash, sizeof(hash)) < 0)
+		elog(ERROR, "could not compute SHA-1: %s", pg_cryptohash_error(ctx));
+	pg_cryptohash_free(ctx);
+	out[hex_encode((const char *) hash, sizeof(hash), out)] = '\0';
 }
 
 void

@@ -57,7 +57,8 @@ typedef struct InnCelInput
 	JsonbContainer *event;
 	JsonbContainer *async;
 	JsonbContainer *variables;
-	bool event_is_captured; /* event was there when the expression was: what is missing in it is null (semantics.md 3.5) */
+	bool
+		event_is_captured; /* event was there when the expression was: what is missing in it is null (semantics.md 3.5) */
 } InnCelInput;
 
 /*

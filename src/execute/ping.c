@@ -7,8 +7,8 @@
  * answered; what they answer us proves little (Python says 200 even if it was refused), so we look whether something has arrived.
  * Others answer with what they have, and that is registered here.
  *
- * Two things are asked for: what inngest.sync_app() has put into inngest.syncs, and, in dev mode, apps that have
- * an error, again and again: one that was not running when it was asked, or whose functions had a fault, is there soon.
+ * Two things are asked for: what inngest.sync_app() has put into inngest.syncs, and, in dev mode, whoever has
+ * failed, again and again: an app that was not running when it was asked, or whose functions had a fault, is there soon.
  * Nothing is read but after somebody has said that there is something (INN_TIDE_SYNCS), or while there are
  * such apps.  An answer that is the same as the last time writes nothing.
  *
@@ -63,8 +63,9 @@ typedef struct Verdict
 static Ping pings[INN_MAX_PINGS];
 static MemoryContext pings_context;
 
-static bool has_requests; /* as far as we know */
-static TimestampTz poll_at = INN_NEVER;
+/* What there may be, as far as we know; a process that begins knows nothing. */
+static bool has_requests = true;
+static TimestampTz poll_at = DT_NOBEGIN;
 
 /* Apps of this round that were not asked yet. */
 static MemoryContext polled_context;
@@ -108,7 +109,7 @@ inn_ping_due(bool reloaded)
 		poll_at = INN_NEVER;
 
 	/* a reply, which makes room, wakes us anyway */
-	if (free_pings() == 0)
+	if (free_pings() == 0 || inn_client_room() == 0)
 		return INN_NEVER;
 	return has_requests || npolled > 0 ? DT_NOBEGIN : poll_at;
 }
@@ -172,7 +173,7 @@ read_polled(void)
 	MemoryContextReset(polled_context);
 
 	caller = MemoryContextSwitchTo(polled_context);
-	polled = inn_apps_failing_urls(INN_MAX_POLLED_APPS, &npolled);
+	polled = inn_syncs_failing(INN_MAX_POLLED_APPS, &npolled);
 	MemoryContextSwitchTo(caller);
 	poll_at = npolled == 0 ? INN_NEVER : inn_now() + inn_app_poll_interval_ms * INT64CONST(1000);
 }
@@ -307,6 +308,8 @@ inn_ping_settle(const InnClientReply *reply)
 	if (ping.is_requested)
 		inn_syncs_finish(&ping.sync_id, verdict.has_app_id ? &verdict.app_id : NULL, verdict.code,
 						 verdict.error);
+	else if (verdict.has_app_id)
+		inn_syncs_heal(ping.url, &verdict.app_id);
 }
 
 static void
@@ -320,7 +323,7 @@ judge(const Ping *ping, const InnClientReply *reply, Verdict *verdict)
 	if (reply->error == INN_CLIENT_INVALID)
 		fail(verdict, "unsupported_protocol", "The URL cannot be called: %s", reply->sentence);
 	else if (reply->error != INN_CLIENT_NONE)
-		fail(verdict, "unreachable", "The app could not be reached: %s", reply->sentence);
+		fail(verdict, INN_SYNC_UNREACHABLE, "The app could not be reached: %s", reply->sentence);
 	else if (!is_success && reply->status != 400)
 		judge_status(reply, verdict);
 	else if (!is_sdk)
@@ -375,7 +378,8 @@ judge_registration(const Ping *ping, const InnClientReply *reply, Verdict *verdi
 		fail(verdict, code_of_bad_request(message), "The app answered with HTTP 400%s%s",
 			 message[0] == '\0' ? "." : ": ", message);
 	else
-		fail(verdict, "not_registered", "The app answered, but has not registered here%s%s",
+		fail(verdict, "not_registered",
+			 "The app answered, but has not registered with this URL here%s%s",
 			 message[0] == '\0' ? "." : ": ", message);
 }
 
@@ -430,11 +434,16 @@ is_signed(const InnClientReply *reply)
 	const char *signature = inn_client_header(reply, "x-inngest-signature");
 	const char *keys[] = {inn_keys_signing_key(), inn_keys_other_signing_key()};
 	int64 now_s = inn_unix_ms(inn_now_real()) / 1000;
+	bool has_line_end = reply->size > 0 && reply->body[reply->size - 1] == '\n';
 
+	/* The SDK for Go ends its answer with a line feed that it has not signed. */
 	for (int i = 0; i < (int) lengthof(keys) && signature != NULL; i++)
 	{
-		if (keys[i] != NULL &&
-			inn_sign_verify(signature, keys[i], reply->body, reply->size, now_s, true))
+		if (keys[i] == NULL)
+			continue;
+		if (inn_sign_verify(signature, keys[i], reply->body, reply->size, now_s, true) ||
+			(has_line_end &&
+			 inn_sign_verify(signature, keys[i], reply->body, reply->size - 1, now_s, false)))
 			return true;
 	}
 	return false;

@@ -43,6 +43,7 @@ typedef struct JudgedTrigger
 static bool judge_definition(const InnPlace *place, Jsonb *config, InnRuntime usual,
 							 InnDefinition *definition);
 static char *judge_slug(const InnPlace *config);
+static char *judge_app_slug(const InnPlace *config);
 static InnRuntime judge_runtime(const InnPlace *config, InnRuntime usual);
 static int judge_retries(const InnPlace *config, InnDefinition *definition);
 static bool judge_steps(const InnPlace *config, InnDefinition *definition, int64 *retries);
@@ -152,7 +153,7 @@ judge_definition(const InnPlace *place, Jsonb *config, InnRuntime usual, InnDefi
 		return false;
 	}
 
-	definition->slug = judge_slug(place);
+	definition->slug = usual == INN_RUNTIME_HTTP ? judge_app_slug(place) : judge_slug(place);
 	/* SDKs always send a name; a config written by hand may do without */
 	definition->name = inn_place_text(place, &name_field);
 	if (definition->name == NULL)
@@ -183,6 +184,27 @@ judge_slug(const InnPlace *config)
 		inn_place_fault(config, slug_field.key, INN_FAULT_INVALID,
 						"Must be 1 to %d letters, digits, \"_\", \"-\", \".\" or \":\" of ASCII, "
 						"and begin with a letter, a digit or \"_\".",
+						INN_FUNCTION_ID_MAX_BYTES);
+		return NULL;
+	}
+	return slug;
+}
+
+/* SDKs put together what the code says, whatever that is: it is only not to spoil a line. */
+static char *
+judge_app_slug(const InnPlace *config)
+{
+	char *slug = inn_place_text(config, &slug_field);
+	bool has_control = false;
+
+	if (slug == NULL)
+		return NULL;
+	for (const char *c = slug; *c != '\0'; c++)
+		has_control |= (unsigned char) *c < ' ' || *c == 0x7F;
+	if (has_control || slug[0] == '\0' || strlen(slug) > INN_FUNCTION_ID_MAX_BYTES)
+	{
+		inn_place_fault(config, slug_field.key, INN_FAULT_INVALID,
+						"Must be 1 to %d bytes without control characters.",
 						INN_FUNCTION_ID_MAX_BYTES);
 		return NULL;
 	}

@@ -108,7 +108,13 @@ put_first_jobs(const InnRun *runs, int nruns)
 		if (runs[i].is_skipped)
 			continue;
 		if (!runs[i].is_pull)
-			jobs[njobs++] = job;
+		{
+			jobs[njobs] = job;
+			jobs[njobs].step_id = runs[i].step_id;
+			jobs[njobs].step_name = runs[i].step_name;
+			jobs[njobs].after_id = runs[i].after_id;
+			jobs[njobs++].input = runs[i].input;
+		}
 		if (runs[i].start_timeout_usec == 0)
 			continue;
 		job.kind = INN_JOB_START_TIMEOUT;

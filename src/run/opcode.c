@@ -79,6 +79,7 @@ static void retry_or_fail(InnChanges *changes, const InnCallNews *news, const In
 						  const InnOp *step);
 static int try_of(const InnJob *job);
 static void retry(InnChanges *changes, const InnCallNews *news, TimestampTz at);
+static bool contradicts(const InnChanges *changes);
 
 void
 inn_apply_ops(InnChanges *changes, const InnCallNews *news, const InnOp *ops, int nops)
@@ -496,7 +497,27 @@ inn_apply_checkpoint(InnChanges *changes, const InnCallNews *news, const InnOp *
 		if (ops[i].kind == INN_OP_STEP || ops[i].kind == INN_OP_STEP_RUN)
 			record(&applying, &ops[i], memo_of(&ops[i]));
 	}
+	if (contradicts(changes))
+	{
+		*error = "another result of the step is recorded";
+		return false;
+	}
 	return true;
+}
+
+/*
+ * The app goes on with what it has reported, so what is taken must be what is recorded.  It may be not, if a call that was given up
+ * has reported the step while this one was made.  Refused, the app returns its results and is called anew.
+ */
+static bool
+contradicts(const InnChanges *changes)
+{
+	InnStep *steps = palloc(Max(list_length(changes->steps), 1) * sizeof(InnStep));
+	ListCell *cell;
+
+	foreach(cell, changes->steps)
+		steps[foreach_current_index(cell)] = *(InnStep *) lfirst(cell);
+	return inn_steps_contradict(steps, list_length(changes->steps));
 }
 
 void
@@ -614,7 +635,8 @@ step_of(const InnCallNews *news, const InnOp *op, char *memo, TimestampTz now)
 static const char *
 op_name(const InnOp *op)
 {
-	if (op->type != NULL && strncmp(op->type, "step.ai.", 8) == 0)
+	/* step.ai.wrap is code of the function, as any other step that it runs. */
+	if (op->type != NULL && strcmp(op->type, "step.ai.infer") == 0)
 		return "ai";
 	if (op->type != NULL && strcmp(op->type, "step.fetch") == 0)
 		return "fetch";

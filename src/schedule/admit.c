@@ -32,6 +32,7 @@
 #include "schedule/admit.h"
 #include "schedule/cancels.h"
 #include "schedule/limits.h"
+#include "schedule/restart.h"
 #include "store/limits.h"
 
 /* Admissions decided in one transaction. */
@@ -170,11 +171,12 @@ make_controls(const InnFlow *flow, Jsonb *event)
 }
 
 InnUlid
-inn_admit_again(const InnUlid *run_id)
+inn_admit_again(const InnUlid *run_id, const char *from_step, Jsonb *input)
 {
 	InnRunOrigin origin;
 	InnFunction function;
 	InnEvent event;
+	InnRestart restart;
 	InnRunList runs = {0};
 	InnRun run;
 
@@ -183,9 +185,16 @@ inn_admit_again(const InnUlid *run_id)
 	run.run_at = inn_now();
 	run.is_delayed = false;
 	run.controls = controls_of(&event, &function);
+	if (from_step != NULL)
+	{
+		inn_restart_find(run_id, &function, from_step, input, &restart);
+		inn_restart_aim(&restart, &run);
+	}
 	inn_run_list_add(&runs, &run);
 	inn_cancels_add(&run, &function, &event, &runs);
 	inn_run_create(&runs);
+	if (from_step != NULL)
+		inn_restart_copy(&restart, &run.id);
 	inn_runs_set_original(&run.id, &origin.original_id);
 	return run.id;
 }

@@ -24,11 +24,11 @@
 extern void inn_admit(const InnEvent *event, const InnFunction *function, InnRunList *runs);
 
 /*
- * Start the function of a run once more, now, with the same event; returns the new run.  It has no idempotency: it can
- * be repeated without limit (semantics.md 1.6).  ERRORs: ERRCODE_INN_RUN_NOT_FOUND, ERRCODE_INN_FUNCTION_NOT_FOUND if
- * the function was deleted, ERRCODE_INN_EVENT_GONE if retention has dropped the event.
+ * Start the function of a run once more, now, with the same event, from the beginning (from_step NULL) or from a step on, whose
+ * input may be another (NULL: the same); returns the new run.  It has no idempotency: it can be repeated without limit (semantics.md 1.6).  ERRORs: ERRCODE_INN_RUN_NOT_FOUND, ERRCODE_INN_FUNCTION_NOT_FOUND if
+ * the function was deleted, ERRCODE_INN_EVENT_GONE if retention has dropped the event; those of inn_restart_find().
  */
-extern InnUlid inn_admit_again(const InnUlid *run_id);
+extern InnUlid inn_admit_again(const InnUlid *run_id, const char *from_step, Jsonb *input);
 
 /*
  * Decide on what senders have queued, and what was debounced; for the scheduler, in a transaction of its own.  Returns when to

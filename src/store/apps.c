@@ -379,6 +379,20 @@ inn_runtime_of_name(const char *name)
 }
 
 bool
+inn_functions_take_input(const pg_uuid_t *id)
+{
+	static InnPlan read_language = {"SELECT language FROM inngest.functions WHERE id = $1",
+									1,
+									{UUIDOID}};
+	char *language;
+
+	if (INN_RUN(&read_language, inn_arg_uuid(id)) == 0)
+		return false;
+	language = inn_row_text(0, 1);
+	return language != NULL && strcmp(language, "js") == 0;
+}
+
+bool
 inn_language_is_go(const char *language)
 {
 	return language != NULL && strcmp(language, "go") == 0;

@@ -28,6 +28,9 @@ typedef enum InnRuntime
 extern const char *inn_runtime_name(InnRuntime runtime);
 extern InnRuntime inn_runtime_of_name(const char *name);
 
+/* Can the SDK of a function be told the input of a step (protocol.md 8.10)? */
+extern bool inn_functions_take_input(const pg_uuid_t *id);
+
 /* Is this what inngest.functions.language says of Go?  May be NULL. */
 extern bool inn_language_is_go(const char *language);
 

@@ -72,21 +72,13 @@ static InnPlan put_error_at = {PUT_ERROR " AND url = $1 AND archived_at IS NULL"
 							   3,
 							   {TEXTOID, TEXTOID, TEXTOID}};
 
-static InnPlan registered_since =
-	{"SELECT id, error_code, error FROM inngest.apps"
-	 " WHERE env_id = " DEFAULT_ENVIRONMENT " AND url = $1 AND archived_at IS NULL"
-	 " AND (synced_at >= $2 OR error_code IN ('invalid_function', 'not_supported'))"
-	 " ORDER BY coalesce(synced_at >= $2, false) DESC, error_code IS NULL DESC, updated_at DESC LIMIT 1",
-	 2,
-	 {TEXTOID, TIMESTAMPTZOID}};
-
-static InnPlan failing_urls = {"SELECT DISTINCT url FROM inngest.apps"
-							   " WHERE env_id = " DEFAULT_ENVIRONMENT
-							   " AND error_code IS NOT NULL AND archived_at IS NULL"
-							   " AND url IS NOT NULL"
-							   " ORDER BY url LIMIT $1",
-							   1,
-							   {INT4OID}};
+static InnPlan registered_since = {
+	"SELECT id, error_code, error FROM inngest.apps"
+	" WHERE env_id = " DEFAULT_ENVIRONMENT " AND url = $1 AND archived_at IS NULL"
+	" AND (synced_at >= $2 OR error_code IN ('invalid_function', 'not_supported'))"
+	" ORDER BY coalesce(synced_at >= $2, false) DESC, error_code IS NULL DESC, updated_at DESC LIMIT 1",
+	2,
+	{TEXTOID, TIMESTAMPTZOID}};
 
 static InnPlan register_in_band =
 	{"SELECT app_id, error_code, error"
@@ -185,18 +177,6 @@ inn_apps_registered_since(const char *url, TimestampTz since, pg_uuid_t *app_id,
 	*error_code = inn_row_text(0, 2);
 	*error = inn_row_text(0, 3);
 	return *error_code == NULL;
-}
-
-char **
-inn_apps_failing_urls(int max, int *count)
-{
-	uint64 nrows = INN_RUN(&failing_urls, inn_arg(Int32GetDatum(max)));
-	char **urls = palloc(Max(nrows, 1) * sizeof(char *));
-
-	for (uint64 i = 0; i < nrows; i++)
-		urls[i] = inn_row_text(i, 1);
-	*count = (int) nrows;
-	return urls;
 }
 
 bool

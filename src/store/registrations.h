@@ -56,9 +56,6 @@ extern void inn_apps_put_error_at(const char *url, const char *code, const char 
 extern bool inn_apps_registered_since(const char *url, TimestampTz since, pg_uuid_t *app_id,
 									  char **error_code, char **error);
 
-/* URLs of apps that have an error and can be asked to register again, up to max of them; palloc'ed. */
-extern char **inn_apps_failing_urls(int max, int *count);
-
 /*
  * What an SDK says in its answer instead of sending it (protocol.md 5.8), as if it had sent it (ingest/sync.h).  False
  * if it is refused, with a code and a sentence.

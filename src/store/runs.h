@@ -40,8 +40,14 @@ typedef struct InnRun
 	TimestampTz run_at; /* first attempt not before; meaningless when skipped */
 	bool is_delayed;	/* run_at is in the future */
 	bool is_pull;
-	bool is_skipped;			 /* born ended */
-	int64 start_timeout_usec;	 /* from when it is created until it has started; 0: none */
+	bool is_skipped;		  /* born ended */
+	int64 start_timeout_usec; /* from when it is created until it has started; 0: none */
+
+	/* of the first call of an app; NULL: as usual (store/jobs.h) */
+	const char *step_id;
+	const char *step_name;
+	const char *after_id;
+	const char *input;
 	const InnControls *controls; /* NULL: none */
 } InnRun;
 

@@ -29,6 +29,14 @@ static InnPlan insert_steps = {
 	{UUIDARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT2ARRAYOID,
 	 TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID}};
 
+static InnPlan find_contradiction =
+	{"SELECT FROM unnest($1, $2, $3) AS n (run_id, id, memo)"
+	 " JOIN inngest.steps s ON s.run_id = n.run_id::inngest.ulid AND s.id = n.id"
+	 " WHERE s.memo::text <> n.memo LIMIT 1",
+	 3,
+	 {UUIDARRAYOID, TEXTARRAYOID, TEXTARRAYOID},
+	 .is_generic = true};
+
 static InnPlan read_steps =
 	{"SELECT s.run_id, s.id, CASE WHEN s.size <= $2 THEN s.memo::text END, s.size"
 	 " FROM unnest($1) WITH ORDINALITY AS r (id, n),"
@@ -56,6 +64,35 @@ static InnPlan find_begun = {
 	2,
 	{UUIDOID, TEXTARRAYOID},
 	.is_generic = true};
+
+/* Steps that ended, were tried, are to be called for, sleep or wait. */
+static InnPlan find_places = {
+	"SELECT f.id, f.name, f.is_run, f.position, (SELECT s.id FROM inngest.steps s"
+	" WHERE s.run_id = $1::inngest.ulid AND (f.position IS NULL OR s.position < f.position)"
+	" ORDER BY s.position DESC"
+	" LIMIT 1)"
+	" FROM (SELECT DISTINCT ON (x.id) x.* FROM ("
+	"SELECT id, name, op = 'run' AS is_run, position FROM inngest.steps WHERE run_id = $1::inngest.ulid"
+	" UNION ALL"
+	" SELECT step_id, step_name, kind = 'call', NULL FROM inngest.jobs WHERE run_id = $1::inngest.ulid"
+	" UNION ALL"
+	" SELECT step_id, name, false, NULL FROM inngest.pauses WHERE run_id = $1::inngest.ulid AND kind <> 'cancel'"
+	" UNION ALL"
+	" SELECT step_id, step_name, true, NULL FROM inngest.attempts WHERE run_id = $1::inngest.ulid) x"
+	" WHERE x.id IS NOT NULL AND (x.id = $2 OR x.id = $3 OR x.name = $2)"
+	" ORDER BY x.id, x.position) f"
+	" ORDER BY f.position"
+	" LIMIT $4",
+	4,
+	{UUIDOID, TEXTOID, TEXTOID, INT4OID}};
+
+static InnPlan copy_steps =
+	{"INSERT INTO inngest.steps (run_id, id, op, name, memo, size, attempt, started_at, ended_at)"
+	 " SELECT $2::inngest.ulid, id, op, name, memo, size, attempt, started_at, ended_at"
+	 " FROM inngest.steps WHERE run_id = $1::inngest.ulid AND position < $3"
+	 " ORDER BY position",
+	 3,
+	 {UUIDOID, UUIDOID, INT8OID}};
 
 static void note_new(InnStep *steps, int nsteps, uint64 nstored);
 
@@ -114,6 +151,25 @@ note_new(InnStep *steps, int nsteps, uint64 nstored)
 		elog(ERROR, "steps were stored in another order than they were given");
 }
 
+bool
+inn_steps_contradict(const InnStep *steps, int nsteps)
+{
+	Datum *columns[3];
+
+	for (int c = 0; c < (int) lengthof(columns); c++)
+		columns[c] = palloc(Max(nsteps, 1) * sizeof(Datum));
+	for (int i = 0; i < nsteps; i++)
+	{
+		columns[0][i] = PointerGetDatum(&steps[i].run_id);
+		columns[1][i] = CStringGetTextDatum(steps[i].id);
+		columns[2][i] = CStringGetTextDatum(steps[i].memo);
+	}
+	return nsteps > 0 &&
+		   INN_RUN(&find_contradiction, inn_arg_array(columns[0], NULL, nsteps, UUIDOID),
+				   inn_arg_array(columns[1], NULL, nsteps, TEXTOID),
+				   inn_arg_array(columns[2], NULL, nsteps, TEXTOID)) > 0;
+}
+
 InnStep *
 inn_steps_read(const InnUlid *run_ids, int nruns, int *count)
 {
@@ -157,6 +213,37 @@ inn_steps_begun(const InnUlid *run_id, const char *const *ids, int nids, bool *b
 	memset(begun, 0, nids * sizeof(bool));
 	for (uint64 i = 0; i < nrows; i++)
 		begun[inn_row_int(i, 1) - 1] = true;
+}
+
+InnStepPlace *
+inn_steps_find(const InnUlid *run_id, const char *wanted, const char *hash, int *count)
+{
+	uint64 nrows = INN_RUN(&find_places, inn_arg_ulid(run_id), inn_arg_cstring(wanted),
+						   inn_arg_cstring(hash), inn_arg(Int32GetDatum(INN_STEP_PLACES_MAX)));
+	InnStepPlace *places = palloc(Max(nrows, 1) * sizeof(InnStepPlace));
+
+	for (uint64 i = 0; i < nrows; i++)
+	{
+		bool has_not_ended;
+		Datum position = inn_row_datum(i, 4, &has_not_ended);
+
+		places[i] = (InnStepPlace){
+			.id = inn_row_text(i, 1),
+			.name = inn_row_text(i, 2),
+			.is_run = inn_row_bool(i, 3),
+			.position = has_not_ended ? PG_INT64_MAX : DatumGetInt64(position),
+			.after_id = inn_row_text(i, 5),
+		};
+	}
+	*count = (int) nrows;
+	return places;
+}
+
+void
+inn_steps_copy(const InnUlid *from, const InnUlid *to, int64 before)
+{
+	(void) INN_RUN(&copy_steps, inn_arg_ulid(from), inn_arg_ulid(to),
+				   inn_arg(Int64GetDatum(before)));
 }
 
 InnStateSize

@@ -34,6 +34,19 @@ typedef struct InnStep
 	bool is_new; /* set by inn_steps_insert(): there was none of this id, so this is it now */
 } InnStep;
 
+/* Most steps that inn_steps_find() finds. */
+#define INN_STEP_PLACES_MAX 10
+
+/* A step among those of its run, perhaps one that has not ended. */
+typedef struct InnStepPlace
+{
+	const char *id;
+	const char *name;
+	bool is_run;		  /* the function runs it */
+	int64 position;		  /* PG_INT64_MAX: it has not ended */
+	const char *after_id; /* the last step that had ended before; NULL: none */
+} InnStepPlace;
+
 /* How much a run has recorded. */
 typedef struct InnStateSize
 {
@@ -43,6 +56,9 @@ typedef struct InnStateSize
 
 /* Record results, in order.  What is recorded already stays as it is. */
 extern void inn_steps_insert(InnStep *steps, int nsteps);
+
+/* Is anything else recorded for one of these steps of a run?  Those of which nothing is recorded do not count. */
+extern bool inn_steps_contradict(const InnStep *steps, int nsteps);
 
 /*
  * Read the steps of runs, for each run in the order in which they ended; *count is set.  Only run_id, id, memo
@@ -55,6 +71,13 @@ extern char *inn_steps_memo(const InnUlid *run_id, const char *id);
 
 /* Which steps of a run have ended, are to be called for, sleep or wait: sets begun[i]. */
 extern void inn_steps_begun(const InnUlid *run_id, const char *const *ids, int nids, bool *begun);
+
+/* Find steps of a run whose id is one of two, or that are called like the first; palloc'ed, *count is set. */
+extern InnStepPlace *inn_steps_find(const InnUlid *run_id, const char *wanted, const char *hash,
+									int *count);
+
+/* Record for a run what another had recorded before a position, in its order. */
+extern void inn_steps_copy(const InnUlid *from, const InnUlid *to, int64 before);
 
 extern InnStateSize inn_steps_size(const InnUlid *run_id);
 

@@ -50,6 +50,28 @@ static InnPlan finish =
 	 5,
 	 {UUIDOID, UUIDOID, TEXTOID, TEXTOID, TIMESTAMPTZOID}};
 
+/* Requests that found nobody, where somebody may come yet. */
+#define IN_VAIN \
+	"s.status = 'failed' AND s.error_code = '" INN_SYNC_UNREACHABLE "'" \
+	" AND s.finished_at > $2 - interval '1 hour'"
+
+static InnPlan failing =
+	{"SELECT url FROM inngest.apps"
+	 " WHERE error_code IS NOT NULL AND archived_at IS NULL AND url IS NOT NULL"
+	 " UNION"
+	 " SELECT s.url FROM inngest.syncs s WHERE " IN_VAIN
+	 " AND NOT EXISTS (SELECT FROM inngest.apps a WHERE a.url = s.url AND a.archived_at IS NULL)"
+	 " ORDER BY url LIMIT $1",
+	 2,
+	 {INT4OID, TIMESTAMPTZOID}};
+
+static InnPlan heal =
+	{"UPDATE inngest.syncs s SET status = 'ok', app_id = $3, error_code = NULL, error = NULL,"
+	 " finished_at = $2"
+	 " WHERE s.url = $1 AND " IN_VAIN,
+	 3,
+	 {TEXTOID, TIMESTAMPTZOID, UUIDOID}};
+
 pg_uuid_t
 inn_syncs_put(const char *url)
 {
@@ -86,4 +108,24 @@ inn_syncs_finish(const pg_uuid_t *id, const pg_uuid_t *app_id, const char *error
 {
 	INN_RUN(&finish, inn_arg_uuid(id), inn_arg_uuid(app_id), inn_arg_cstring(error_code),
 			inn_arg_cstring(error), inn_arg_time(inn_now()));
+	if (error_code != NULL)
+		inn_tide_note(INN_TIDE_SYNCS, 0);
+}
+
+char **
+inn_syncs_failing(int max, int *count)
+{
+	uint64 nrows = INN_RUN(&failing, inn_arg(Int32GetDatum(max)), inn_arg_time(inn_now()));
+	char **urls = palloc(Max(nrows, 1) * sizeof(char *));
+
+	for (uint64 i = 0; i < nrows; i++)
+		urls[i] = inn_row_text(i, 1);
+	*count = (int) nrows;
+	return urls;
+}
+
+void
+inn_syncs_heal(const char *url, const pg_uuid_t *app_id)
+{
+	INN_RUN(&heal, inn_arg_cstring(url), inn_arg_time(inn_now()), inn_arg_uuid(app_id));
 }

@@ -32,4 +32,16 @@ extern int inn_syncs_pending(int max, InnSyncRequest *requests);
 extern void inn_syncs_finish(const pg_uuid_t *id, const pg_uuid_t *app_id, const char *error_code,
 							 const char *error);
 
+/*
+ * URLs that are worth asking again, up to max of them: of apps that have an error, and those where nobody was within the last
+ * hour and no app is known.  palloc'ed.
+ */
+extern char **inn_syncs_failing(int max, int *count);
+
+/* An app has come to a URL: requests of the last hour that found nobody there are well after all. */
+extern void inn_syncs_heal(const char *url, const pg_uuid_t *app_id);
+
+/* What it says of a URL where nobody is. */
+#define INN_SYNC_UNREACHABLE "unreachable"
+
 #endif /* INN_SYNCS_H */

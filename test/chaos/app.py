@@ -16,6 +16,7 @@ import asyncio
 import json
 import os
 import random
+import resource
 import secrets
 import sys
 import urllib.parse
@@ -143,6 +144,8 @@ async def main():
     parser.add_argument("--server", type=int, required=True)
     parser.add_argument("--log", required=True)
     app = App(parser.parse_args())
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     server = await asyncio.start_server(app.serve, "127.0.0.1", app.options.port, limit=1 << 20, backlog=4096)
     asyncio.get_running_loop().add_reader(0, os._exit, 0)      # the test has ended, however
     print("ready", flush=True)

@@ -172,8 +172,8 @@ sub check_sync
 	for my $path (@paths)
 	{
 		$self->sync($path);
-		wait_for(sub { $self->{inn}->sql("SELECT count(*) FROM inngest.apps WHERE url LIKE '%$path'") == 1 }, "$path is known");
-		pass("$self->{mode}: $path registers itself");
+		eval { wait_for(sub { $self->{inn}->sql("SELECT count(*) FROM inngest.apps WHERE url LIKE '%$path' AND name IS NOT NULL") == 1 }, "$path is known", 20) };
+		is($@, '', "$self->{mode}: $path registers itself") or diag($self->{inn}->sql('SELECT * FROM inngest.syncs'));
 		next if $self->{mode} ne 'dev';
 		my $answer = $self->put($path);
 		is($answer->{status}, 200, "$self->{mode}: $path registers itself again");
@@ -341,10 +341,11 @@ sub _read
 	return $json->decode(PostgreSQL::Test::Utils::slurp_file($path));
 }
 
-# Play what was recorded, all at the same time, and compare: a test for each feature.
+# Play what was recorded, all at the same time, and compare: a test for each feature.  todo: names and why
+# they are not expected to be equal yet.
 sub play
 {
-	my ($self, $file, $app) = @_;
+	my ($self, $file, $app, %todo) = @_;
 	my $expected = "$folder/expected/$file";
 	my $forms = _read($expected);
 	my %functions;
@@ -359,6 +360,7 @@ sub play
 	for my $name (sort keys %$forms)
 	{
 		my $diff = $self->normalise('diff', $expected, $ours, $name);
+		local $TODO = $todo{$name};
 		ok($diff eq '', "$self->{mode}, $app: $name") or diag($diff);
 	}
 	$self->{features} = {};
@@ -369,7 +371,7 @@ sub play
 # what the calls were: step/attempt and the app's answer.
 sub play_brief
 {
-	my ($self, $file, $app, $prefix) = @_;
+	my ($self, $file, $app, $prefix, %todo) = @_;
 	my $expected = _read("$folder/expected/$file");
 	my $scripts = _read("$folder/expected/scripts.json");
 	my (%scripts, %functions);
@@ -388,6 +390,7 @@ sub play_brief
 	my $ours = _read($self->forms('brief', $file));
 	for my $name (sort keys %$expected)
 	{
+		local $TODO = $todo{$name};
 		is(join("\n", @{ $ours->{$name} // [] }), join("\n", @{ $expected->{$name} }), "$self->{mode}, $app: $name");
 	}
 	$self->{features} = {};
@@ -446,7 +449,7 @@ sub check_sanity
 	open(my $file, '<', $self->journal . '.index') or die $!;
 	while (my $line = <$file>)
 	{
-		push @bad, $line if $line =~ /\t(?:401|403|404|502)$/ && $line !~ m{POST /v1/checkpoint\t404};
+		push @bad, $line if $line =~ /\t(?:401|403|404|502)$/ && $line !~ m{POST /v1/(?:checkpoint|signals)\t404};
 	}
 	close $file;
 	is(join('', @bad), '', "$self->{mode}: nobody was turned away");

@@ -435,7 +435,13 @@ class App:
                  "functions": registration["functions"], "inspection": {}, "sdk_author": "inngest",
                  "sdk_language": language, "sdk_version": version, "url": registration["url"],
                  "appVersion": registration.get("appVersion")}
-        return {"headers": {"x-inngest-sync-kind": "in_band"}, "json": reply, "sign": True}
+        headers = {"x-inngest-sync-kind": "in_band"}
+        if language == "go":        # which signs it without the line feed
+            text = json.dumps(reply)
+            if self.config.get("signing_key"):
+                headers["x-inngest-signature"] = signature(self.config["signing_key"], text, int(time.time()))
+            return {"headers": headers, "body": text + "\n"}
+        return {"headers": headers, "json": reply, "sign": True}
 
     # Sending.
 

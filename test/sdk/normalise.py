@@ -5,7 +5,9 @@
     normalise.py ours JOURNAL PLAN            print the same of a journal of recorder.py; PLAN is JSON:
                                               {"features": {name: [ids of the events that it sent]},
                                                "runs": {run id: {"status", "output"}}}
-    normalise.py brief JOURNAL PLAN           print a line a run: function, status, output | step/attempt answer, ...
+    normalise.py brief JOURNAL PLAN           print a line a run: function, status, output | step/attempt answer, ...;
+                                              INN_TEST_KEEP=1 test/run keeps it beside the journal, under
+                                              sdk_LANGUAGE: new ones can be read, judged and copied from there
     normalise.py diff EXPECTED OURS FEATURE   print how they differ, nothing if they do not
 
 A feature's form:
@@ -333,6 +335,10 @@ def override(name, form):
                 failed_events(call["event"])
                 for event in call["events"]:
                     failed_events(event)
+    for request in form["requests"]:
+        if request["request"].endswith("/batch"):       # events have a user everywhere, here too
+            for event in request["reply"]:
+                event.setdefault("user", {})
     return form
 
 

@@ -10,10 +10,10 @@ use Test::More;
 my $sdk = SdkTest->new('ts', mode => 'dev');
 
 $sdk->check_sync('/api/inngest', '/api/nocp', '/api/stream', '/api/cron');
-$sdk->play('ts-cp.json', 'peer-app');
-$sdk->play('ts-nc.json', 'peer-nocp');
-$sdk->play_brief('ts-cp-more.json', 'peer-app', 'cp');
-$sdk->play_brief('ts-nc-more.json', 'peer-nocp', 'nc');
+$sdk->play('ts-cp.json', 'peer-app', signal => 'POST /v1/signals');
+$sdk->play('ts-nc.json', 'peer-nocp', signal => 'POST /v1/signals');
+$sdk->play_brief('ts-cp-more.json', 'peer-app', 'cp', defer => 'deferred functions');
+$sdk->play_brief('ts-nc-more.json', 'peer-nocp', 'nc', defer => 'deferred functions');
 $sdk->play_brief('ts-stream.json', 'peer-stream', 'st');
 $sdk->check_cron('peer-cron-cron-min');
 $sdk->check_endpoint('/endpoint/hello?x=1', '{"b":2}');

@@ -7,6 +7,8 @@ SET timezone TO 'UTC';
 \set ON_ERROR_ROLLBACK on
 \set SHOW_CONTEXT never
 BEGIN;
+-- that of functions without an app, if other tests have had any
+DELETE FROM apps WHERE name = 'default';
 
 \getenv abs_srcdir PG_ABS_SRCDIR
 \set file :abs_srcdir '/fixtures/register-js.json'

@@ -13,6 +13,8 @@ use Time::HiRes qw(sleep);
 delete $ENV{PGAPPNAME};
 
 my $old = InngestTest->new('old', conf => "inngest.retry_interval = '1h'\n");
+$old->sql("SELECT inngest.sync_app('http://127.0.0.1:1/x')");
+wait_for(sub { $old->sql('SELECT status FROM inngest.syncs') eq 'failed' }, 'nobody to answer');
 
 # Runs in every state; events with all columns; rows in dated and in default partitions.
 $old->register('work', 'd/work', { retries => 3 });
@@ -37,10 +39,12 @@ SELECT inngest.delete_function('gone');
 SELECT inngest.pause_function('rest');
 SELECT FROM inngest.send_event('d/rest');
 INSERT INTO inngest.events (id, name, data, ts, received_at) VALUES ('2020-01-01'::timestamptz::inngest.ulid, 'd/outlier', '{}', now(), now());
+INSERT INTO inngest.defers (run_id, id, name, status, size, created_at, changed_at) SELECT id, 'd', 'd', 'after_run', 0, now(), now() FROM inngest.runs LIMIT 3;
+INSERT INTO inngest.steps (run_id, id, op, name, memo, size, attempt, started_at, ended_at) SELECT id, 's', 'run', 's', '{"data": 1}', 10, 0, now(), now() FROM inngest.runs LIMIT 3;
 CREATE TABLE public.mine (event inngest.ulid PRIMARY KEY);
 INSERT INTO public.mine SELECT id FROM inngest.events;
 END
-wait_for(sub { $old->sql('SELECT count(*) FROM inngest.partitions') == 8 }, 'partitions');
+wait_for(sub { $old->sql('SELECT count(*) FROM inngest.partitions') == 10 }, 'partitions');
 isnt($old->sql("SELECT count(*) FROM inngest.events WHERE tableoid <> 'inngest.events_default'::regclass"), 0, 'there are rows in dated partitions');
 
 # All there is, in a form that can be compared.  (The default environment comes with the extension.)
@@ -48,7 +52,7 @@ sub contents
 {
 	my ($inn) = @_;
 	my %tables = (
-		environments => 'id, name', apps => '*', functions => '*', triggers => '*', function_cancels => '*', events => '*', function_runs => '*', attempts => '*',
+		environments => 'id, name', apps => '*', syncs => '*', functions => '*', triggers => '*', function_cancels => '*', events => '*', function_runs => '*', attempts => '*', steps => '*', defers => '*',
 		cancellations => 'id, function_id, started_before, expression, cancelled', event_keys => '*', signing_keys => '*', idempotency_keys => '*', queue => '*', leases => '*',
 	);
 
@@ -87,7 +91,7 @@ for my $format (@formats)
 	is($stderr, '', "$name: without a word");
 	$new->wait_for_http;
 	is_deeply(contents($new), $before, "$name: all is there");
-	wait_for(sub { $new->sql('SELECT count(*) FROM inngest.partitions') == 8 }, 'partitions are made', 30);
+	wait_for(sub { $new->sql('SELECT count(*) FROM inngest.partitions') == 10 }, 'partitions are made', 30);
 	is_deeply(contents($new), $before, "$name: also when partitions have been made");
 
 	# what was waiting is taken up, and new events follow

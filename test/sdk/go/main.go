@@ -36,6 +36,10 @@ func main() {
 		options := inngestgo.ClientOpts{AppID: "peer-" + prefix, AppVersion: inngestgo.StrPtr("v-1.2.3")}
 		if prefix == "gocp" {
 			options.Checkpoint = checkpoint.ConfigSafe
+			// Checkpoints are the one thing that ignores INNGEST_BASE_URL.
+			if base := os.Getenv("INNGEST_BASE_URL"); base != "" {
+				options.APIBaseURL = &base
+			}
 		}
 		client := serve(path, options)
 		features(client, prefix)

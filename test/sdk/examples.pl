@@ -28,7 +28,7 @@ sub process_order
 	my ($language, $file) = @_;
 	my $sdk = SdkTest->new($language, inn => $inn, app => $file);
 
-	is($sdk->put('/api/inngest')->{status}, 200, 'registers itself');
+	wait_for(sub { $sdk->put('/api/inngest')->{status} == 200 }, 'registers itself');    # it speaks before it listens
 	my $event = $inn->send('shop/order.placed', data => { order => $language, items => [ { price => 20 }, { price => 22 } ] });
 	wait_for(sub { waiting() == 1 }, 'waits for the parcel');
 	$inn->send('shop/parcel.sent', data => { order => 'another', tracking => 'no' });

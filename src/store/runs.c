@@ -57,8 +57,7 @@ static InnPlan end_runs = {
 	"WITH ended AS (UPDATE inngest.function_runs SET outcome = $2::inngest.run_outcome, ended_at = $3"
 	" WHERE id = ANY ($1::inngest.ulid[]) AND" HAS_NOT_ENDED
 	" RETURNING id, function_id, event_id, has_defers, has_controls)"
-	" SELECT x.id, x.function_id, f.slug, f.app_id, x.has_defers, x.event_id::uuid, x.has_controls, f.is_endpoint,"
-	INN_EVENT_COLUMNS
+	" SELECT x.id, x.function_id, f.slug, f.app_id, x.has_defers, x.event_id::uuid, x.has_controls, f.is_endpoint," INN_EVENT_COLUMNS
 	" FROM ended x"
 	" JOIN LATERAL (SELECT slug, app_id, is_endpoint FROM inngest.functions f WHERE f.id = x.function_id OFFSET 0) f ON true"
 	" LEFT JOIN LATERAL (SELECT * FROM inngest.events e WHERE e.id = x.event_id OFFSET 0) e ON true",

@@ -12,12 +12,13 @@
  *		parallel	plans as many steps as data.n says, runs each, then returns
  *		sleep		sleeps for a day
  *		wait		waits for bench/go with its data.id
+ *		mix			a step, a sleep of a second, the function "-none" of its app, a step
  *		big			nine steps of 3.5 MB, then returns
  *		hang		never answers
  *
  * GET /figures tells what was seen since it was asked last, as one line of key=value: calls and ended runs; count, p50 and p99
- * of "first", from data.sent_us (microseconds since 1970) to the first call, and of "between", from an answer to the
- * next call of the run.  Times are microseconds.
+ * of "first", from data.sent_us (microseconds since 1970) of the event to the call that it causes, and of "between",
+ * from an answer to the next call of the run.  Times are microseconds.
  *
  * Usage: app PORT
  *
@@ -184,13 +185,14 @@ slot_of(const char *run_id)
 	return (hash ^ hash >> 32) & (REMEMBERED - 1);
 }
 
+/* The time of sending is in the event that has started the run, or in the one that it has waited for. */
 static void
-note_call(const char *body, const char *run_id, int nsteps)
+note_call(const char *body, const char *run_id, bool is_first)
 {
-	const char *sent = strstr(body, "\"sent_us\":");
+	const char *sent = is_first ? strstr(body, "\"sent_us\":") : NULL;
 	size_t slot = slot_of(run_id);
 
-	if (nsteps == 0 && sent != NULL)
+	if (sent != NULL)
 		note(&first, usec_of(CLOCK_REALTIME) - atoll(sent + strlen("\"sent_us\":")));
 	if (memcmp(runs[slot].id, run_id, RUN_ID_LEN) == 0)
 		note(&between, usec_of(CLOCK_MONOTONIC) - runs[slot].answered_at);
@@ -295,10 +297,28 @@ run_sleep(Buffer *out, int nsteps)
 	return OPS;
 }
 
+static int
+run_mix(Buffer *out, const char *app, int app_len, int nsteps)
+{
+	char invocation[OP_BYTES / 2];
+
+	snprintf(invocation, sizeof(invocation),
+			 ",\"opts\":{\"function_id\":\"%.*s-none\",\"payload\":{}}", app_len, app);
+	if (nsteps == 1)
+		append_op(out, "Sleep", 1, ",\"opts\":{\"duration\":\"1s\"}");
+	else if (nsteps == 2)
+		append_op(out, "InvokeFunction", 2, invocation);
+	else
+		return run_steps(out, nsteps, 4);
+	append(out, "]", 1);
+	return OPS;
+}
+
 /* The status, with the body in *out; 0: no answer. */
 static int
 run_function(Buffer *out, const Request *request)
 {
+	static const char no_run[RUN_ID_LEN + 1] = "00000000000000000000000000";
 	const char *name = strstr(request->head, "fnId=");
 	size_t len = name == NULL ? 0 : strcspn(name, "& ");
 	const char *dash = name == NULL ? NULL : memrchr(name, '-', len);
@@ -309,14 +329,11 @@ run_function(Buffer *out, const Request *request)
 	int status;
 
 #define IS(word) (kind_len == strlen(word) && memcmp(kind, word, kind_len) == 0)
-	if (run_id == NULL || strlen(run_id) < 10 + RUN_ID_LEN || IS("hang"))
-	{
-		calls++;
-		return IS("hang") ? 0 : 400;
-	}
-	run_id += 10;
-	note_call(request->body, run_id, nsteps);
 	calls++;
+	if (IS("hang"))
+		return 0;
+	run_id = run_id == NULL || strlen(run_id) < 10 + RUN_ID_LEN ? no_run : run_id + 10;
+	note_call(request->body, run_id, nsteps == 0 || IS("wait"));
 	if (IS("one"))
 		status = run_steps(out, nsteps, 1);
 	else if (IS("five"))
@@ -327,6 +344,9 @@ run_function(Buffer *out, const Request *request)
 		status = run_sleep(out, nsteps);
 	else if (IS("wait"))
 		status = run_wait(out, nsteps);
+	else if (IS("mix"))
+		status =
+			run_mix(out, name + strlen("fnId="), (int) (dash - name - strlen("fnId=")), nsteps);
 	else if (IS("big"))
 		status = run_big_step(out, nsteps);
 	else

@@ -1,39 +1,44 @@
-"""Durable execution: an app in C (bench/app.c), called by executors; speed, and what may not change it."""
+"""Durable execution: executors call an app in C (bench/app.c).  Speed, and what may not change it."""
 
+import contextlib
 import http.client
 import json
 import selectors
 import socket
 import statistics
+import threading
 import time
 
-from measure import number, private_sizes
-from server import Failure, wait_for
+from measure import bare_inserts, number, private_sizes
+from server import Failure, Server, wait_for
 
 BATCH = 500
-AHEAD = 4_000  # events that have not ended yet, while throughput is measured
-RATE = 500
-SENDERS = 16
+AHEAD = 4_000  # runs that have not ended, while throughput is measured
+RATE = 500  # events a second, while latency is
+SENDERS = 16  # connections
+KINDS = ("none", "one", "five", "parallel", "sleep", "wait", "mix", "big", "hang")
+TABLES = ("jobs", "pauses", "deliveries", "steps")
+SOME_RUN = "01JD7V3W0000000000000000000"[:26]
 
 
 class Stub:
     """An app of the program bench/app.c, registered with a server."""
 
-    def __init__(self, server, name="bench", sdk="js:v4.24.0", kinds=("none", "one", "five", "parallel", "sleep", "wait")):
+    def __init__(self, server, name="bench", sdk="js:v4.24.0", kinds=KINDS):
         self.server, self.name = server, name
         self.connection = http.client.HTTPConnection("127.0.0.1", server.app_port, timeout=60)
-        url = f"http://127.0.0.1:{server.app_port}/api/inngest"
+        self.url = f"http://127.0.0.1:{server.app_port}/{name}"
         functions = [{
             "id": f"{name}-{kind}", "name": kind, "triggers": [{"event": f"{name}/{kind}"}],
             "steps": {"step": {"id": "step", "name": "step",
-                               "runtime": {"type": "http", "url": f"{url}?fnId={name}-{kind}&stepId=step"}}},
+                               "runtime": {"type": "http", "url": f"{self.url}?fnId={name}-{kind}&stepId=step"}}},
         } for kind in kinds]
-        post(server, "/fn/register", {"url": url, "appName": name, "deployType": "ping", "sdk": sdk, "v": "0.1",
+        post(server, "/fn/register", {"url": self.url, "appName": name, "deployType": "ping", "sdk": sdk, "v": "0.1",
                                       "framework": "stub", "functions": functions})
         self.figures()
 
     def figures(self):
-        """What the program has seen since it was asked last."""
+        """What the program has seen since it was asked last, whatever the app."""
         self.connection.request("GET", "/figures")
         text = self.connection.getresponse().read().decode()
         return {key: int(value) for key, value in (pair.split("=") for pair in text.split())}
@@ -45,38 +50,46 @@ class Stub:
             post(self.server, "/e/key", [{"name": f"{self.name}/{kind}", "data": data}] * n)
             count -= n
 
-    def wait_for_ends(self, count, seconds=120):
+    def wait_for(self, what, count, seconds=120):
+        """Until so many calls were made, or runs have ended, since figures were asked for last."""
         until = time.monotonic() + seconds
         while count > 0:
             if time.monotonic() > until:
-                raise Failure(f"{count} runs have not ended")
-            time.sleep(0.02)
-            count -= self.figures()["ended"]
+                raise Failure(f"{count} {what} are missing")
+            time.sleep(0.005)
+            count -= self.figures()[what]
 
-    def throughput(self, kind, seconds):
-        """Runs per second from event to end, with enough events ahead that nobody waits for them."""
+    def throughput(self, kind, seconds, ends=1):
+        """Runs per second from event to end, with enough of them under way that nobody waits for events."""
         self.figures()
         sent = ended = 0
         begin = None
-        while True:
+        while begin is None or now - begin < seconds:
             while sent - ended < AHEAD:
                 self.send(kind, BATCH)
                 sent += BATCH
             time.sleep(0.02)
             now = time.monotonic()
-            ended += self.figures()["ended"]
+            ended += self.figures()["ended"] / ends
             if begin is None and ended >= AHEAD // 2:
                 begin, before = now, ended
-            if begin is not None and now - begin >= seconds:
-                break
         rate = (ended - before) / (now - begin)
-        self.wait_for_ends(sent - ended)
+        self.wait_for("ended", ends * (sent - ended))
         return rate
 
     def latency(self, seconds):
         """From events, RATE a second, to the first call of their function: p50 and p99 in milliseconds."""
         self.figures()
-        send_at_rate(self.server, f"{self.name}/none", seconds)
+        send_at_rate(self.server.http_port, "/e/key", seconds,
+                     '{"name":"%s/none","data":{"sent_us":%%d}}' % self.name)
+        time.sleep(0.2)
+        return self.milliseconds("first")
+
+    def latency_without_server(self, seconds):
+        """The same, if the app is called by who would send the event."""
+        self.figures()
+        send_at_rate(self.server.app_port, f"/x?fnId={self.name}-none", seconds,
+                     '{"run_id":"%s","data":{"sent_us":%%d}}' % SOME_RUN)
         return self.milliseconds("first")
 
     def overhead(self, seconds):
@@ -94,27 +107,66 @@ class Stub:
             raise Failure(f"the app has seen no call ({figures})")
         return figures[what + "_p50"] / 1e3, figures[what + "_p99"] / 1e3
 
+    def calls_without_server(self, seconds):
+        """Calls per second that the program answers, if it is asked by wrk."""
+        return self.server.wrk(f"http://127.0.0.1:{self.server.app_port}/x?fnId=bench-none", 64, seconds, SOME_RUN)["rate"]
+
+    def sleep(self, count):
+        self.send("sleep", count)
+        wait_for(lambda: count_rows(self.server, "jobs", "kind = 'sleep'") >= count, "runs to sleep", 600)
+
+    def wait(self, ids):
+        """A run for each id, which waits for bench/go with it."""
+        for i in range(0, len(ids), BATCH):
+            post(self.server, "/e/key", [{"name": f"{self.name}/wait", "data": {"id": id}} for id in ids[i:i + BATCH]])
+
+    def handle(self, ids):
+        """Milliseconds from an event to the call of the one run that it resumes, one after the other."""
+        self.figures()
+        for id in ids:
+            post(self.server, "/e/key", {"name": "bench/go", "data": {"id": id, "sent_us": int(time.time() * 1e6)}})
+            self.connection.request("GET", "/")  # as much as figures, but they are kept
+            self.connection.getresponse().read()
+            time.sleep(0.05)
+        figures = self.figures()
+        if figures["first"] != len(ids):
+            raise Failure(f"{figures['first']} of {len(ids)} runs were resumed")
+        return figures["first_p50"] / 1e3
+
 
 connections = {}
 
 
 def post(server, path, body):
-    connection = connections.get(server.http_port)
-    if connection is None:
-        connection = connections[server.http_port] = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=60)
-    connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
-    reply = connection.getresponse()
-    text = reply.read()
+    """Over a connection that is kept; the server closes one that was idle for long."""
+    text = json.dumps(body)
+    for _ in range(2):
+        connection = connections.pop(server.http_port, None) or connect(server.http_port)
+        try:
+            connection.request("POST", path, text, {"Content-Type": "application/json"})
+            reply = connection.getresponse()
+            answer = reply.read()
+            break
+        except (ConnectionError, http.client.RemoteDisconnected):
+            connection.close()
     if reply.status != 200:
-        raise Failure(f"POST {path}: {reply.status} {text[:300]}")
+        raise Failure(f"POST {path}: {reply.status} {answer[:300]}")
+    connections[server.http_port] = connection
 
 
-def send_at_rate(server, name, seconds):
-    """One event in each request, when it is its time, whatever has become of those before."""
+def connect(port):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.connect()
+    connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
+
+
+def send_at_rate(port, path, seconds, text):
+    """One request each time it is due, whatever has become of those before; %d in the text is the time."""
     selector = selectors.DefaultSelector()
     idle = []
     for _ in range(SENDERS):
-        sender = socket.create_connection(("127.0.0.1", server.http_port))
+        sender = socket.create_connection(("127.0.0.1", port))
         sender.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         selector.register(sender, selectors.EVENT_READ)
         idle.append(sender)
@@ -123,33 +175,221 @@ def send_at_rate(server, name, seconds):
     while sent < RATE * seconds or len(idle) < SENDERS:
         wait = begin + sent / RATE - time.monotonic()
         if sent < RATE * seconds and wait <= 0 and idle:
-            body = '{"name":"%s","data":{"sent_us":%d}}' % (name, time.time() * 1e6)
-            idle.pop().sendall(b"POST /e/key HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
-                               b"Content-Length: %d\r\n\r\n%s" % (len(body), body.encode()))
+            body = (text % (time.time() * 1e6)).encode()
+            idle.pop().sendall(b"POST %s HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
+                               b"Content-Length: %d\r\n\r\n%s" % (path.encode(), len(body), body))
             sent += 1
             continue
         for key, _ in selector.select(max(wait, 0) if idle and sent < RATE * seconds else 1):
             if not key.fileobj.recv(4096).startswith(b"HTTP/1.1 200"):
-                raise Failure("an event was not accepted")
+                raise Failure("a request was not accepted")
             idle.append(key.fileobj)
     for sender in idle:
         sender.close()
-    time.sleep(0.2)
+
+
+@contextlib.contextmanager
+def another(server):
+    """One more server, which nobody else has used."""
+    fresh = Server(server)
+    try:
+        fresh.start()
+        yield fresh
+    finally:
+        fresh.stop()
+
+
+def count_rows(server, table, condition="true"):
+    return int(server.sql(f"SELECT count(*) FROM inngest.{table} WHERE {condition}"))
 
 
 def speed(server, table, effort):
+    """Alone, and beside many runs that sleep and wait: two servers take turns."""
     app = Stub(server)
+    with another(server) as crowded:
+        crowd = Stub(crowded)
+        count = effort.crowd
+        print(f"   {number(count)} runs begin to sleep, {number(count)} to wait", flush=True)
+        crowd.sleep(count)
+        crowd.wait(range(count))
+        wait_for(lambda: count_rows(crowded, "pauses") >= count, "runs to wait", 600)
+        crowded.sql("VACUUM ANALYZE")
+        crowded.sql("CHECKPOINT")
+        for stub in (app, crowd):
+            stub.throughput("one", 1)
+        compare_speed(table, effort, app, crowd)
+        compare_waits(table, effort, app, crowd)
+
+
+def compare_speed(table, effort, app, crowd):
     seconds = effort.seconds
-    app.throughput("one", 1)
-    latencies = [app.latency(seconds) for _ in range(effort.repetitions)]
+    figures = effort.compare(without=lambda: app.latency_without_server(seconds), alone=lambda: app.latency(seconds),
+                             beside=lambda: crowd.latency(seconds))
     for i, (what, bound) in enumerate((("p50", 3), ("p99", 20))):
-        value = statistics.median(each[i] for each in latencies)
-        table.add(f"event to first call at {RATE}/s, {what}", value, "ms", f"<= {bound} ms", value <= bound)
+        without, alone, beside = ([each[i] for each in figures[name]] for name in ("without", "alone", "beside"))
+        table.compare(f"event to first call at {RATE}/s, {what}, against a direct call", alone, "ms", without,
+                      f"<= {bound} ms", lambda figure, _, bound=bound: figure <= bound)
+        table.compare(f"the same, {what}, {beside_whom(effort)}", beside, "ms", alone, "<= 1.10", lambda _, ratio: ratio <= 1.1)
+
     for what, kind, steps, bound in (("runs of one step", "one", 1, 2_000), ("steps, five in a run", "five", 5, 5_000)):
-        value = statistics.median(steps * app.throughput(kind, seconds) for _ in range(effort.repetitions))
-        table.add(what, value, "/s", f">= {number(bound)}/s", value >= bound)
-    value = statistics.median(app.overhead(seconds) for _ in range(effort.repetitions))
-    table.add("from an answer to the next call, p50", value, "ms", "<= 1.5 ms", value <= 1.5)
+        figures = effort.compare(without=lambda: app.calls_without_server(seconds),
+                                 alone=lambda: steps * app.throughput(kind, seconds),
+                                 beside=lambda: steps * crowd.throughput(kind, seconds))
+        table.compare(f"{what}, against calls that the app answers alone", figures["alone"], "/s", figures["without"],
+                      f">= {number(bound)}/s", lambda figure, _: figure >= bound)
+        table.compare(f"the same, {beside_whom(effort)}", figures["beside"], "/s", figures["alone"], ">= 0.90",
+                      lambda _, ratio: ratio >= 0.9)
+
+    figures = effort.compare(commit=lambda: 1000 / bare_inserts(app.server, 1, effort), alone=lambda: app.overhead(seconds),
+                             beside=lambda: crowd.overhead(seconds))
+    table.compare("an answer to the next call, p50, against one client's INSERT", figures["alone"], "ms", figures["commit"],
+                  "<= 1.5 ms", lambda figure, _: figure <= 1.5)
+    table.compare(f"the same, {beside_whom(effort)}", figures["beside"], "ms", figures["alone"], "<= 1.10",
+                  lambda _, ratio: ratio <= 1.1)
 
 
-MEASUREMENTS = (("speed", speed),)
+def beside_whom(effort):
+    return f"beside {number(effort.crowd)} asleep, {number(effort.crowd)} waiting"
+
+
+def compare_waits(table, effort, app, crowd):
+    """An event that one of ten runs waits for, and one of many; and one that all wait for."""
+    ids = iter(range(effort.crowd))
+
+    def one_of_ten():
+        few = [f"few-{next(ids)}" for _ in range(10)]
+        app.wait(few)
+        wait_for(lambda: count_rows(app.server, "pauses") == 10, "runs to wait")
+        return app.handle(few)
+
+    figures = effort.compare(ten=one_of_ten, all=lambda: crowd.handle([next(ids) for _ in range(10)]))
+    table.compare(f"an event to the call of one of {number(effort.crowd)} runs that wait, against one of 10", figures["all"],
+                  "ms", figures["ten"], "<= 2.00", lambda _, ratio: ratio <= 2)
+
+    count = 10_000
+    app.figures()
+    app.wait(["all"] * count)
+    wait_for(lambda: count_rows(app.server, "pauses") == count, "runs to wait", 300)
+    app.figures()
+    begin = time.monotonic()
+    post(app.server, "/e/key", {"name": "bench/go", "data": {"id": "all"}})
+    app.wait_for("ended", count)
+    seconds = time.monotonic() - begin
+    left = count_rows(app.server, "pauses")
+    table.add(f"an event that resumes {number(count)} runs: until all have ended", seconds, "s", "all", left == 0)
+
+
+def snapshot(server, table, effort):
+    """A transaction that stays open: nothing that was deleted can be cleaned up."""
+    keep_open(server, table, effort.snapshot_seconds)
+
+
+def long_snapshot(server, table, effort):
+    keep_open(server, table, 30 * 60)
+
+
+def keep_open(server, table, seconds):
+    with another(server) as fresh:
+        app = Stub(fresh)
+        slice_seconds = min(20, seconds / 6)
+
+        def rates():
+            """Runs per second of one step each, and of a step, a sleep, an invocation and a step."""
+            return app.throughput("one", slice_seconds), app.throughput("mix", slice_seconds, ends=2)
+
+        rates()
+        before = [rates() for _ in range(2)]
+        sizes = [table_sizes(fresh)]
+        holder = fresh.sql_later("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM inngest.apps;"
+                                 f" SELECT pg_sleep({seconds + 600})")
+        begin = time.monotonic()
+        during = []
+        while time.monotonic() - begin < seconds:
+            during.append(rates())
+        held = time.monotonic() - begin
+        sizes.append(table_sizes(fresh))
+        holder.terminate()
+        holder.wait(30)
+        fresh.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()")
+        last = during[-2:]
+        for i, what in enumerate(("runs of one step", "runs with a step, a sleep and an invocation")):
+            table.compare(f"{what}, at the end of {held:.0f} s with a snapshot open, against before", [each[i] for each in last],
+                          "/s", [each[i] for each in before][:len(last)], ">= 0.80", lambda _, ratio: ratio >= 0.8)
+        for i, name in enumerate(TABLES):
+            rows, indexes = sizes[1][i]
+            table.add(f"{name}, then: its rows, against before", rows / 1e6, "MB", baseline=sizes[0][i][0] / 1e6)
+            table.add(f"{name}, then: its indexes, against before", indexes / 1e6, "MB", baseline=sizes[0][i][1] / 1e6)
+
+
+def table_sizes(server):
+    """Of each of TABLES, with its partitions: bytes of rows, and of indexes."""
+    return [tuple(int(size) for size in server.sql(
+        "SELECT sum(pg_table_size(relid)), sum(pg_indexes_size(relid))"
+        f" FROM (SELECT 'inngest.{name}'::regclass AS relid UNION SELECT relid FROM pg_partition_tree('inngest.{name}')) t").split("|")) for name in TABLES]
+
+
+def calls(server, table, effort):
+    """What calls that are under way cost: memory, and the patience of other apps."""
+    with another(server) as fresh:
+        hanging, other = Stub(fresh, "hanging"), Stub(fresh, "other")
+        other.throughput("one", 1)
+        pids = [pid for pid, name in fresh.workers().items() if name == "inngest executor"]
+        before = sum(private_sizes(pids).values())
+        fresh.set(max_calls_per_app=1000)
+        other.figures()
+        hanging.send("hang", 1000)
+        other.wait_for("calls", 1000)
+        size = sum(private_sizes(pids).values())
+        table.add("executor, 1 000 calls in flight, against idle", size / 1e6, "MB", "<= 64 MB", size <= 64e6,
+                  baseline=before / 1e6)
+
+    with another(server) as fresh:
+        big = Stub(fresh, "big", sdk="go:v0.16.0")
+        pids = [pid for pid, name in fresh.workers().items() if name == "inngest executor"]
+        peak = Peak(pids)
+        big.figures()
+        big.send("big", 20)
+        big.wait_for("ended", 20, 600)
+        size = peak.stop()
+        table.add("executor, 20 runs with 31 MB of state each, all of it in each call: peak", size / 1e6, "MB", "<= 512 MB",
+                  size <= 512e6)
+
+
+class Peak(threading.Thread):
+    """The most memory that processes have had, looked at ten times a second."""
+
+    def __init__(self, pids):
+        super().__init__(daemon=True)
+        self.pids, self.size, self.is_over = pids, 0, False
+        self.start()
+
+    def run(self):
+        while not self.is_over:
+            self.size = max(self.size, sum(private_sizes(self.pids).values()))
+            time.sleep(0.1)
+
+    def stop(self):
+        self.is_over = True
+        self.join()
+        return self.size
+
+
+def hanging(server, table, effort):
+    """Ten thousand runs of an app that does not answer; another app is called as before."""
+    with another(server) as quiet, another(server) as fresh:
+        alone, other, app = Stub(quiet), Stub(fresh), Stub(fresh, "hanging")
+        count = 10_000
+        for stub in (alone, other):
+            stub.throughput("one", 1)
+        app.send("hang", count)
+        wait_for(lambda: count_rows(fresh, "function_runs", "outcome IS NULL") == count, "the runs")
+        time.sleep(1)
+        figures = effort.compare(alone=lambda: alone.latency(effort.seconds), beside=lambda: other.latency(effort.seconds))
+        for i, what in enumerate(("p50", "p99")):
+            table.compare(f"event to first call, {what}, beside {number(count)} runs of an app that hangs",
+                          [each[i] for each in figures["beside"]], "ms", [each[i] for each in figures["alone"]],
+                          "<= 1.10", lambda _, ratio: ratio <= 1.1)
+
+
+MEASUREMENTS = (("speed", speed), ("snapshot", snapshot), ("calls", calls), ("hanging", hanging))
+ON_REQUEST = (("long-snapshot", long_snapshot),)

@@ -20,6 +20,8 @@ class Effort:
         self.repetitions = 1 if is_quick else 3
         self.seconds = 2 if is_quick else 3
         self.idle_seconds = 5 if is_quick else 10
+        self.snapshot_seconds = 60 if is_quick else 240
+        self.crowd = 20_000 if is_quick else 100_000  # runs that sleep, and as many that wait
 
     def compare(self, **subjects):
         """Let them take turns: {name: [what it returned in each round]}."""

@@ -60,7 +60,10 @@ def wait_for(condition, what, seconds=60):
 
 
 class Server:
-    def __init__(self):
+    """A cluster with what it needs; further ones share the installation and the constant answers of the first."""
+
+    def __init__(self, first=None):
+        self.first = first
         self.work = tempfile.mkdtemp(prefix="inngest-bench.")
         self.user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
         self.children = []
@@ -71,8 +74,11 @@ class Server:
         os.chmod(self.work, 0o755)
 
     def start(self):
-        self.install()
-        self.start_child("constant", self.build("constant", "-lmicrohttpd"), str(self.constant_port))
+        if self.first is None:
+            self.install()
+            self.start_child("constant", self.build("constant", "-lmicrohttpd"), str(self.constant_port))
+        else:
+            self.bindir, self.constant_url = self.first.bindir, self.first.constant_url
         self.start_child("app", self.build("app"), str(self.app_port))
         for name in ("data", "redis"):
             os.mkdir(f"{self.work}/{name}")
@@ -146,6 +152,13 @@ class Server:
         self.sql("DO $$ BEGIN FOR i IN 1..250 LOOP PERFORM pg_logical_emit_message(false, 'x', 'x');"
                  " PERFORM pg_switch_wal(); END LOOP; END $$")
         self.sql("CHECKPOINT")
+
+    def set(self, **settings):
+        """Settings of the extension, until they are set again; None is what it comes with."""
+        for name, value in settings.items():
+            self.sql(f"ALTER SYSTEM SET inngest.{name} = '{value}'" if value is not None
+                     else f"ALTER SYSTEM RESET inngest.{name}")
+        self.sql("SELECT pg_reload_conf()")
 
     def start_child(self, name, *command, as_user=False):
         log = open(f"{self.work}/{name}.log", "wb")

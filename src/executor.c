@@ -13,6 +13,8 @@
  * If a batch of answers fails to be settled, they are settled one by one, so that only the one fails that cannot be; it is
  * then a failed attempt.
  *
+ * What is beyond a limit of concurrency is put aside, and made ready when there is a place (execute/blocked.c).
+ *
  * Crash anywhere: jobs that were taken are still in the table, and are taken again with the same attempt; what was on the wire is sent
  * once more.  Whether a run was marked as started is the only thing written between, and that may be lost.
  *
@@ -37,6 +39,7 @@
 #include "base/testing.h"
 #include "base/tide.h"
 #include "execute/attempt.h"
+#include "execute/blocked.h"
 #include "execute/dispatch.h"
 #include "execute/gateway.h"
 #include "execute/ping.h"
@@ -69,12 +72,13 @@
 static int my_index;
 static MemoryContext worker_context;
 static dlist_head answered = DLIST_STATIC_INIT(answered); /* InnFlight, to be settled */
-static TimestampTz settle_at; /* what is answered can be settled; DT_NOBEGIN: now */
-static TimestampTz reread_at; /* jobs that somebody else held are to be read again */
-static TimestampTz take_at;	  /* after a failure, jobs are taken again */
-static TimestampTz ping_at;	  /* after a failure, apps are asked for their functions again */
-static size_t request_bytes;  /* of calls under way */
-static int nexecutors;		  /* how many share the runs */
+static TimestampTz settle_at;  /* what is answered can be settled; DT_NOBEGIN: now */
+static TimestampTz reread_at;  /* jobs that somebody else held are to be read again */
+static TimestampTz take_at;	   /* after a failure, jobs are taken again */
+static TimestampTz release_at; /* after a failure, jobs that wait for a place are looked at again */
+static TimestampTz ping_at;	   /* after a failure, apps are asked for their functions again */
+static size_t request_bytes;   /* of calls under way */
+static int nexecutors;		   /* how many share the runs */
 
 static void release_claims(int code, Datum arg);
 static void open_client(void);
@@ -100,7 +104,8 @@ static void read_jobs(void);
 static void add_to_lanes(const InnJob *jobs, int njobs);
 static bool has_controls(const pg_uuid_t *function_id);
 static bool is_mine(const InnUlid *run_id);
-static int claim_jobs(InnFlight **flights);
+static int claim_jobs(InnFlight **flights, InnBlocked *blocked, int *nblocked);
+static bool release(void);
 static void start_runs(const InnPrepared *prepared, int nprepared, TimestampTz now);
 static void end_runs(const InnPrepared *prepared, int nprepared);
 static void make_calls(InnPrepared *prepared, int nprepared);
@@ -113,7 +118,7 @@ inn_executor_init(int index)
 	my_index = index;
 	worker_context = CurrentMemoryContext;
 	nexecutors = inn_executors;
-	settle_at = take_at = ping_at = DT_NOBEGIN;
+	settle_at = take_at = release_at = ping_at = DT_NOBEGIN;
 	reread_at = INN_NEVER;
 	before_shmem_exit(release_claims, (Datum) 0);
 	inn_targets_init();
@@ -149,6 +154,7 @@ inn_executor_tick(bool reloaded)
 	{
 		nexecutors = inn_executors;
 		inn_lanes_rewind(PG_INT64_MIN);
+		inn_blocked_look_at_all();
 	}
 	inn_keys_refresh();
 	for (int round = 0; round < ROUNDS_PER_TICK; round++)
@@ -160,6 +166,7 @@ inn_executor_tick(bool reloaded)
 		collect_replies();
 		any = settle();
 		any |= take();
+		any |= release();
 		any |= ping(reloaded && round == 0);
 		if (!any)
 			return deadline();
@@ -176,6 +183,8 @@ deadline(void)
 		next = inn_sooner(next, settle_at);
 	if (take_at > inn_now())
 		next = inn_sooner(next, take_at);
+	if (inn_blocked_due() != INN_NEVER)
+		next = inn_sooner(next, Max(inn_blocked_due(), release_at));
 	return inn_sooner(next, ping_due(false));
 }
 
@@ -194,6 +203,7 @@ inn_executor_recover(void)
 	request_bytes = 0;
 	inn_lanes_reset();
 	inn_targets_forget();
+	inn_blocked_look_at_all();
 	open_client();
 }
 
@@ -582,13 +592,52 @@ take(void)
 	return false;
 }
 
+/* Jobs for which there is a place.  True if there may be more of them at once. */
+static bool
+release(void)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	ErrorData *volatile error = NULL;
+
+	if (Max(inn_blocked_due(), release_at) > inn_now())
+		return false;
+	PG_TRY();
+	{
+		inn_work_begin("looking for jobs that were beyond a limit");
+		MemoryContextSwitchTo(caller);
+		inn_blocked_release();
+		inn_work_commit();
+		inn_blocked_released();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		FlushErrorState();
+		inn_work_abort();
+		MemoryContextSwitchTo(caller);
+	}
+	PG_END_TRY();
+
+	if (error == NULL)
+		return true;
+	report("could not make jobs ready", error);
+	inn_blocked_look_at_all();
+	release_at = inn_now() + FAILURE_RETRY_USEC;
+	return false;
+}
+
 static bool
 has_anything_to_take(void)
 {
 	int64 lowest = inn_tide_take(INN_TIDE_JOBS, my_index);
+	bool have_changed = inn_targets_have_changed();
 	int nlanes;
 
-	if (inn_targets_have_changed() || reread_at <= inn_now())
+	/* What was beyond a limit may not be any more; one looks for all. */
+	if (have_changed && my_index == 0)
+		inn_blocked_look_at_all();
+	if (have_changed || reread_at <= inn_now())
 	{
 		reread_at = INN_NEVER;
 		lowest = PG_INT64_MIN;
@@ -606,7 +655,9 @@ take_batch(void)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	InnFlight *flights[BATCH];
+	InnBlocked *blocked = palloc(BATCH * sizeof(InnBlocked));
 	InnPrepared *prepared = palloc(BATCH * sizeof(InnPrepared));
+	int nblocked;
 	int nflights;
 	int nlanes;
 	TimestampTz now;
@@ -615,12 +666,13 @@ take_batch(void)
 	MemoryContextSwitchTo(caller);
 	now = inn_now();
 	read_jobs();
-	nflights = claim_jobs(flights);
+	nflights = claim_jobs(flights, blocked, &nblocked);
 	PG_TRY();
 	{
 		inn_attempts_prepare(flights, nflights, now, prepared);
 		start_runs(prepared, nflights, now);
 		end_runs(prepared, nflights);
+		inn_blocked_put_aside(blocked, nblocked);
 		inn_work_commit();
 	}
 	PG_CATCH();
@@ -631,9 +683,10 @@ take_batch(void)
 	PG_END_TRY();
 	if (nflights > 0)
 		INN_WAIT_POINT("executor before calling");
+	inn_blocked_committed(blocked, nblocked);
 	make_calls(prepared, nflights);
 	(void) inn_lanes_to_read(&nlanes);
-	return nflights > 0 || nlanes > 0;
+	return nflights > 0 || nblocked > 0 || nlanes > 0;
 }
 
 static void
@@ -705,29 +758,40 @@ is_mine(const InnUlid *run_id)
 								  (uint32) my_index % nexecutors;
 }
 
-/* Those that may be executed now, and that nobody else executes. */
+/* Those that may be executed now, and that nobody else executes; and those that are beyond a limit. */
 static int
-claim_jobs(InnFlight **flights)
+claim_jobs(InnFlight **flights, InnBlocked *blocked, int *nblocked)
 {
 	int room = Min(inn_client_room(), BATCH);
 	TimestampTz now = inn_now();
 	int nflights = 0;
 
-	while (nflights < room && request_bytes < MAX_REQUEST_BYTES)
+	*nblocked = 0;
+	while (nflights < room && *nblocked < BATCH && request_bytes < MAX_REQUEST_BYTES)
 	{
 		InnFlight *flight = inn_lanes_take(inn_max_calls, inn_max_calls_per_app);
+		InnSlot slots[INN_DISPATCH_MAX_SLOTS] = {0};
+		InnClaim claim;
+		int nslots;
+		int blocking;
 
 		if (flight == NULL)
 			break;
 		inn_ulid_generate(&flight->request_id);
 		flight->started_at = now;
-		if (inn_dispatch_begin(flight->job.id, &flight->job.run_id, &flight->request_id, now))
+		nslots = inn_blocked_slots(&flight->job.function_id, &flight->controls, slots);
+		claim = inn_dispatch_begin(flight->job.id, &flight->job.run_id, &flight->request_id, now,
+								   slots, nslots, flight->rank, &blocking);
+		if (claim == INN_CLAIM_DONE)
 		{
 			flights[nflights++] = flight;
 			continue;
 		}
+		if (claim == INN_CLAIM_BLOCKED && inn_run_claim(&flight->job.run_id))
+			blocked[(*nblocked)++] = (InnBlocked){flight->job, slots[blocking], flight->rank};
+		else
+			reread_at = now + CLAIMED_RETRY_USEC;
 		inn_lanes_forget(flight);
-		reread_at = now + CLAIMED_RETRY_USEC;
 	}
 	return nflights;
 }

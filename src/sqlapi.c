@@ -234,9 +234,17 @@ change_function(FunctionCallInfo fcinfo, bool (*change)(const char *slug))
 Datum
 inngest_try_cancel_run(PG_FUNCTION_ARGS)
 {
-	if (!inn_run_claim(PG_GETARG_INN_ULID_P(0)))
+	InnChanges changes;
+	InnCancelResult result;
+
+	inn_sql_begin();
+	inn_changes_init(&changes);
+	result = inn_run_try_cancel(&changes, PG_GETARG_INN_ULID_P(0));
+	inn_settle(&changes);
+	inn_sql_end();
+	if (result == INN_CANCEL_BUSY)
 		PG_RETURN_NULL();
-	return inngest_cancel_run(fcinfo);
+	PG_RETURN_BOOL(result == INN_CANCEL_DONE);
 }
 
 /* cancel_run(run ulid) returns boolean */

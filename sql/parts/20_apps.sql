@@ -83,6 +83,7 @@ CREATE TABLE inngest.functions (
 	has_cancels     boolean NOT NULL DEFAULT false,
 	has_controls    boolean NOT NULL DEFAULT false,
 	is_stateful     boolean NOT NULL DEFAULT false,
+	is_endpoint     boolean NOT NULL DEFAULT false,
 	paused_at       timestamptz,
 	archived_at     timestamptz,
 	created_at      timestamptz NOT NULL DEFAULT now(),
@@ -102,6 +103,7 @@ COMMENT ON COLUMN inngest.functions.finish_timeout IS 'a run that has not ended 
 COMMENT ON COLUMN inngest.functions.has_cancels IS 'there are rows in function_cancels';
 COMMENT ON COLUMN inngest.functions.has_controls IS 'its runs have rows in run_controls';
 COMMENT ON COLUMN inngest.functions.is_stateful IS 'whether an event starts a run depends on what went before, so the scheduler decides';
+COMMENT ON COLUMN inngest.functions.is_endpoint IS 'an endpoint of an app that has begun runs by itself: to call it is to repeat the request of the run';
 COMMENT ON COLUMN inngest.functions.paused_at IS 'set: new events make skipped runs, waiting attempts wait';
 COMMENT ON COLUMN inngest.functions.archived_at IS 'set: deleted; triggers nothing any more';
 

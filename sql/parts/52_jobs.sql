@@ -10,6 +10,9 @@
  *	start_timeout	cancel the run if it has not started
  *	finish_timeout	cancel the run if it has not ended
  *
+ * A job that an executor finds to be beyond a limit of concurrency is blocked: it is put aside under the key of the limit, so that it is in nobody's
+ * way, and made ready again when others of that key have ended (src/execute/slots.h).
+ *
  * Executors take ready jobs app by app, in the order of their positions, and remember how far they have come (src/base/tide.h).
  * Which of them is being executed lives in shared memory: a crash forgets it and the rows are still there.
  */
@@ -33,18 +36,23 @@ CREATE TABLE inngest.jobs (
 	is_grouped   boolean NOT NULL DEFAULT false,
 	is_race      boolean NOT NULL DEFAULT false,
 	input        json,
-	queued_at    timestamptz NOT NULL
+	queued_at    timestamptz NOT NULL,
+	blocked_on   uuid,
+	rank         bigint
 );
 ALTER SEQUENCE inngest.job_id OWNED BY inngest.jobs.id;
 ALTER SEQUENCE inngest.job_position OWNED BY inngest.jobs.position;
 CREATE INDEX jobs_ready ON inngest.jobs (app_id, position) WHERE position IS NOT NULL;
 CREATE INDEX jobs_timed ON inngest.jobs (run_at, id) WHERE run_at IS NOT NULL;
+CREATE INDEX jobs_blocked ON inngest.jobs (blocked_on, function_id, rank, id) WHERE blocked_on IS NOT NULL;
 CREATE INDEX jobs_run ON inngest.jobs (run_id);
 COMMENT ON TABLE inngest.jobs IS 'calls of apps that are to be made, now or later; sleeps; timeouts of runs';
 COMMENT ON SEQUENCE inngest.job_id IS 'names jobs; a job keeps its id when it is tried again';
 COMMENT ON SEQUENCE inngest.job_position IS 'orders the jobs that are ready';
 COMMENT ON COLUMN inngest.jobs.position IS 'ready: the order in which the jobs of an app are taken; null while the job waits for its time';
 COMMENT ON COLUMN inngest.jobs.run_at IS 'not before; null when the job is ready';
+COMMENT ON COLUMN inngest.jobs.blocked_on IS 'ready, but for a limit of concurrency that is reached: what those that count together have in common; then it has neither position nor run_at';
+COMMENT ON COLUMN inngest.jobs.rank IS 'set with blocked_on: of those that are blocked the least goes on first';
 COMMENT ON COLUMN inngest.jobs.kind IS 'call, sleep, start_timeout or finish_timeout';
 COMMENT ON COLUMN inngest.jobs.step_id IS 'the planned step to be called for, or the step that sleeps; null: find out what is next';
 COMMENT ON COLUMN inngest.jobs.after_id IS 'the step whose end has caused this; null: none';

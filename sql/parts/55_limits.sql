@@ -8,13 +8,19 @@
 CREATE TABLE inngest.run_controls (
 	run_id    inngest.ulid NOT NULL PRIMARY KEY,
 	priority  integer NOT NULL DEFAULT 0,
-	singleton uuid
+	singleton uuid,
+	limit_1   text,
+	value_1   text,
+	limit_2   text,
+	value_2   text
 );
 CREATE INDEX run_controls_singleton ON inngest.run_controls (singleton, run_id) WHERE singleton IS NOT NULL;
 COMMENT ON TABLE inngest.run_controls IS 'runs that have not ended, of functions with flow control that goes beyond their start';
 COMMENT ON COLUMN inngest.run_controls.priority IS 'seconds by which it goes before runs that were queued earlier';
 
 COMMENT ON COLUMN inngest.run_controls.singleton IS 'it is to be the only run with this value, which stands for its function and key; null: it is no singleton';
+COMMENT ON COLUMN inngest.run_controls.limit_1 IS 'a limit of concurrency with a key: its scope and that';
+COMMENT ON COLUMN inngest.run_controls.value_1 IS 'what the key has come to';
 
 SELECT pg_catalog.pg_extension_config_dump('inngest.run_controls', '');
 

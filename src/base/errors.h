@@ -35,6 +35,8 @@
 	X(STATE_GONE, '0', '2', '7', 410, "state_gone") \
 	X(CANCELLATION_NOT_FOUND, '0', '2', '8', 404, "cancellation_not_found") \
 	X(STEP_NOT_FOUND, '0', '2', '9', 404, "step_not_found") \
+	X(RUN_EXISTS, '0', '1', '3', 409, "run_exists") \
+	X(TOKEN_INVALID, '0', '1', '4', 401, "unauthorized") \
 	X(PARAMETER_INVALID, '0', '3', '0', 400, "invalid_parameter") \
 	X(JSON_INVALID, '0', '3', '1', 400, "invalid_json")
 

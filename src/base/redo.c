@@ -91,6 +91,12 @@ inn_redo_try(InnRedo *redo, int64 piece)
 	return true;
 }
 
+bool
+inn_redo_has_failed(InnRedo *redo, int64 piece)
+{
+	return find(redo, piece) != NULL;
+}
+
 void
 inn_redo_done(InnRedo *redo)
 {

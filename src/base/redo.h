@@ -52,6 +52,9 @@ extern bool inn_redo_begin(InnRedo *redo, int max, int *size, int64 *failed);
 /* About to try a piece.  False: not now, it is put off. */
 extern bool inn_redo_try(InnRedo *redo, int64 piece);
 
+/* Has a piece failed alone, as far as is remembered? */
+extern bool inn_redo_has_failed(InnRedo *redo, int64 piece);
+
 /* What was tried has been committed. */
 extern void inn_redo_done(InnRedo *redo);
 

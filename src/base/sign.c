@@ -45,6 +45,8 @@ static bool is_signed(const Signature *signature, const char *key, const char *b
 static bool is_signed_canonically(const Signature *signature, const char *key, const char *body,
 								  size_t size);
 static void compute_mac(const char *key, const char *body, size_t size, const char *time,
+						size_t time_len, uint8 *out);
+static void compute_hex(const char *key, const char *body, size_t size, const char *time,
 						size_t time_len, char *out);
 static void fail(const char *what, const char *why) pg_attribute_noreturn();
 static ResourceOwner enter(void);
@@ -71,7 +73,7 @@ inn_sign(const char *key, const char *body, size_t size, int64 now_s, char out[I
 	int len = snprintf(out, INN_SIGNATURE_SIZE, "t=%s&s=", time);
 
 	Assert(len + HEX_LENGTH < INN_SIGNATURE_SIZE);
-	compute_mac(key, body, size, time, time_len, out + len);
+	compute_hex(key, body, size, time, time_len, out + len);
 	out[len + HEX_LENGTH] = '\0';
 }
 
@@ -117,7 +119,7 @@ is_signed(const Signature *signature, const char *key, const char *body, size_t 
 {
 	char mac[HEX_LENGTH];
 
-	compute_mac(key, body, size, signature->time, signature->time_len, mac);
+	compute_hex(key, body, size, signature->time, signature->time_len, mac);
 	return timingsafe_bcmp(mac, signature->mac, HEX_LENGTH) == 0;
 }
 
@@ -138,13 +140,29 @@ is_signed_canonically(const Signature *signature, const char *key, const char *b
 	return is_good;
 }
 
+void
+inn_sign_mac(const char *key, const char *bytes, size_t size, uint8 out[INN_MAC_BYTES])
+{
+	StaticAssertStmt(INN_MAC_BYTES == PG_SHA256_DIGEST_LENGTH, "as PostgreSQL has it");
+	compute_mac(key, bytes, size, "", 0, out);
+}
+
+static void
+compute_hex(const char *key, const char *body, size_t size, const char *time, size_t time_len,
+			char *out)
+{
+	uint8 mac[PG_SHA256_DIGEST_LENGTH];
+
+	compute_mac(key, body, size, time, time_len, mac);
+	hex_encode((const char *) mac, sizeof(mac), out);
+}
+
 static void
 compute_mac(const char *key, const char *body, size_t size, const char *time, size_t time_len,
-			char *out)
+			uint8 *out)
 {
 	static pg_hmac_ctx *ctx = NULL;
 	const char *secret = inn_sign_key_secret(key);
-	uint8 mac[PG_SHA256_DIGEST_LENGTH];
 	ResourceOwner caller = enter();
 
 	if (ctx == NULL)
@@ -158,12 +176,10 @@ compute_mac(const char *key, const char *body, size_t size, const char *time, si
 		fail("HMAC", "out of memory");
 	if (pg_hmac_init(ctx, (const uint8 *) secret, strlen(secret)) < 0 ||
 		(size > 0 && pg_hmac_update(ctx, (const uint8 *) body, size) < 0) ||
-		pg_hmac_update(ctx, (const uint8 *) time, time_len) < 0 ||
-		pg_hmac_final(ctx, mac, sizeof(mac)) < 0)
+		(time_len > 0 && pg_hmac_update(ctx, (const uint8 *) time, time_len) < 0) ||
+		pg_hmac_final(ctx, out, PG_SHA256_DIGEST_LENGTH) < 0)
 		fail("HMAC", pg_hmac_error(ctx));
 	leave(caller);
-
-	hex_encode((const char *) mac, sizeof(mac), out);
 }
 
 static void

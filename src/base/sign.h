@@ -20,6 +20,10 @@
 /* How far the time of a signature may be away from ours. */
 #define INN_SIGN_TOLERANCE_SEC 300
 
+/* The HMAC-SHA-256 of bytes; the key without its prefix is the secret. */
+#define INN_MAC_BYTES 32
+extern void inn_sign_mac(const char *key, const char *bytes, size_t size, uint8 out[INN_MAC_BYTES]);
+
 /* Room for the value of a signature header, with its NUL. */
 #define INN_SIGNATURE_SIZE 96
 

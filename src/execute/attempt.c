@@ -16,6 +16,7 @@
 #include "base/jcs.h"
 #include "base/json.h"
 #include "execute/attempt.h"
+#include "execute/endpoint.h"
 #include "execute/targets.h"
 #include "run/fault.h"
 #include "run/opcode.h"
@@ -178,7 +179,8 @@ put_state(InnPrepared *prepared, const InnStep *steps, int nsteps)
 			   psprintf("The function run exceeded the step limit of %d steps.", INN_STEPS_MAX));
 		return;
 	}
-	if (flight->state_size.bytes <= INN_REQUEST_MAX_BYTES || prepared->function->is_go)
+	if (!prepared->function->is_endpoint &&
+		(flight->state_size.bytes <= INN_REQUEST_MAX_BYTES || prepared->function->is_go))
 	{
 		read_large_memos(prepared, memos, steps, nsteps);
 		prepared->bytes += flight->state_size.bytes;
@@ -240,21 +242,27 @@ inn_attempt_start(InnPrepared *prepared, const char *signing_key)
 {
 	InnFlight *flight = prepared->flight;
 	InnRequestText text;
+	const char *method = "POST";
 
 	prepared->subject.request_id = flight->request_id;
 	prepared->subject.signing_key = signing_key;
 	prepared->subject.now_s = inn_unix_ms(inn_now_real()) / 1000;
-	inn_request_build(&prepared->subject, &text);
+	if (prepared->function->is_endpoint)
+		inn_endpoint_build(&prepared->subject, &prepared->run.event, &method, &text);
+	else
+		inn_request_build(&prepared->subject, &text);
 	flight->event_id = prepared->run.event_id;
 	flight->request_version = prepared->run.request_version;
+	flight->is_endpoint = prepared->function->is_endpoint;
 	flight->request_bytes = text.body.len;
 	return inn_client_start(&(InnClientRequest){
-			   .method = "POST",
+			   .method = method,
 			   .url = text.url,
 			   .headers = (const char *const *) text.headers,
 			   .nheaders = text.nheaders,
 			   .body = text.body.data,
 			   .body_size = text.body.len,
+			   .stays = flight->is_endpoint,
 			   .cookie = flight,
 		   }) != NULL;
 }
@@ -284,6 +292,7 @@ inn_attempt_outcome(const InnFlight *flight, TimestampTz now, InnOutcomeOfCall *
 			.content_type = inn_client_header(reply, "content-type"),
 			.body = reply->body,
 			.size = reply->size,
+			.is_endpoint = flight->is_endpoint,
 		},
 		flight->job.step_id != NULL, now, outcome);
 }

@@ -54,6 +54,7 @@ struct InnClientCall
 	TimestampTz started_at;
 	TimestampTz ends_at;
 	TimestampTz waiting_since; /* for a lookup; 0: has not waited for this one */
+	bool stays;				   /* redirects are not followed */
 	InnTransfer transfer;
 };
 
@@ -194,6 +195,7 @@ new_call(const InnClientRequest *request)
 	call->reply.sentence = call->transfer.sentence;
 	call->reply.body = "";
 	call->transfer.is_restricted = request->is_restricted;
+	call->stays = request->stays;
 	call->transfer.incoming.max_body_bytes =
 		request->max_reply_bytes > 0 ? request->max_reply_bytes : INN_CLIENT_MAX_REPLY_BYTES;
 	call->started_at = inn_now_real();
@@ -343,8 +345,8 @@ conclude(InnClientCall *call)
 	if (transfer->error == INN_CLIENT_RESOLVE && transfer->lookup != NULL)
 		fail_followers(call);
 	location = inn_incoming_header(&transfer->incoming, "Location");
-	if (transfer->error == INN_CLIENT_NONE && is_redirect(transfer->status) && location != NULL &&
-		location[0] != '\0')
+	if (transfer->error == INN_CLIENT_NONE && is_redirect(transfer->status) && !call->stays &&
+		location != NULL && location[0] != '\0')
 		follow(call, location);
 	else
 		finish(call);

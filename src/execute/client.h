@@ -84,6 +84,7 @@ typedef struct InnClientRequest
 	int timeout_ms;			/* 0: INN_CLIENT_TIMEOUT_MS */
 	size_t max_reply_bytes; /* 0: INN_CLIENT_MAX_REPLY_BYTES */
 	bool is_restricted;		/* to public addresses, see address.h */
+	bool stays;				/* a redirect is a reply, and not followed */
 	void *cookie;			/* the caller's */
 } InnClientRequest;
 

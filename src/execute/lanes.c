@@ -40,7 +40,7 @@ static int nwaiting;
 static InnLane *new_lane(const pg_uuid_t *app_id);
 static InnLane *find_lane(const pg_uuid_t *app_id);
 static int by_run(const pairingheap_node *a, const pairingheap_node *b, void *arg);
-static InnFlight *copy_job(const InnJob *job);
+static InnFlight *copy_job(const InnJob *job, const InnControls *controls);
 static size_t text_size(const char *text);
 static const char *copy_text(const char *text, char **end);
 static bool may_call(const InnLane *lane, int max_calls, int max_calls_per_app);
@@ -192,10 +192,8 @@ inn_lanes_add(const InnJob *job, const InnControls *controls)
 		}
 		return;
 	}
-	flight = entry->flight = copy_job(job);
-	flight->rank = inn_ulid_unix_ms(&job->run_id);
-	if (controls != NULL)
-		flight->rank -= (int64) controls->priority_s * 1000;
+	flight = entry->flight = copy_job(job, controls);
+	flight->rank = inn_ulid_unix_ms(&job->run_id) - (int64) flight->controls.priority_s * 1000;
 	flight->lane = find_lane(&job->app_id);
 	pairingheap_add(flight->lane->waiting, &flight->waiting);
 	flight->lane->nwaiting++;
@@ -204,12 +202,17 @@ inn_lanes_add(const InnJob *job, const InnControls *controls)
 
 /* With its texts behind it. */
 static InnFlight *
-copy_job(const InnJob *job)
+copy_job(const InnJob *job, const InnControls *controls)
 {
 	size_t size = sizeof(InnFlight) + text_size(job->step_id) + text_size(job->step_name) +
 				  text_size(job->after_id) + text_size(job->input);
-	InnFlight *flight = MemoryContextAllocExtended(context, size, MCXT_ALLOC_ZERO);
-	char *end = (char *) (flight + 1);
+	InnFlight *flight;
+	char *end;
+
+	for (int i = 0; controls != NULL && i < controls->nlimits; i++)
+		size += text_size(controls->limits[i]) + text_size(controls->values[i]);
+	flight = MemoryContextAllocExtended(context, size, MCXT_ALLOC_ZERO);
+	end = (char *) (flight + 1);
 
 	flight->cookie = INN_COOKIE_FLIGHT;
 	flight->job = *job;
@@ -217,6 +220,13 @@ copy_job(const InnJob *job)
 	flight->job.step_name = copy_text(job->step_name, &end);
 	flight->job.after_id = copy_text(job->after_id, &end);
 	flight->job.input = copy_text(job->input, &end);
+	if (controls != NULL)
+		flight->controls = *controls;
+	for (int i = 0; i < flight->controls.nlimits; i++)
+	{
+		flight->controls.limits[i] = copy_text(controls->limits[i], &end);
+		flight->controls.values[i] = copy_text(controls->values[i], &end);
+	}
 	return flight;
 }
 

@@ -52,6 +52,7 @@ typedef struct InnFlight
 {
 	InnCookieKind cookie; /* INN_COOKIE_FLIGHT */
 	InnJob job;			  /* its texts are in the same chunk of memory */
+	InnControls controls; /* of its run; as if it had none */
 	InnFlightState state;
 	InnLane *lane;
 	int64 rank; /* the least is executed first: when its run was queued, in ms, less its priority */
@@ -65,6 +66,7 @@ typedef struct InnFlight
 	InnUlid request_id;
 	InnUlid event_id;
 	int request_version;
+	bool is_endpoint; /* of its function */
 	InnStateSize state_size;
 	size_t request_bytes;
 } InnFlight;

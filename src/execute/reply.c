@@ -52,6 +52,8 @@ static bool is_old_javascript(const char *sdk);
 static TimestampTz read_retry_after(const char *text, TimestampTz now);
 static void read_stranger(const InnAnswer *answer, const Payload *payload,
 						  InnOutcomeOfCall *outcome);
+static bool is_about_ops(const Payload *payload);
+static void read_page(const InnAnswer *answer, InnOutcomeOfCall *outcome);
 static void read_ops(const Payload *payload, InnOutcomeOfCall *outcome);
 static void read_result(const InnAnswer *answer, const Payload *payload, bool is_targeted,
 						InnOutcomeOfCall *outcome);
@@ -87,8 +89,10 @@ inn_answer_read(const InnAnswer *given, bool is_targeted, TimestampTz now,
 	read_control(&answer, now, outcome);
 	if (answer.sdk == NULL)
 		read_stranger(&answer, &payload, outcome);
-	else if (answer.status == STATUS_OPS)
+	else if (answer.status == STATUS_OPS || (answer.is_endpoint && is_about_ops(&payload)))
 		read_ops(&payload, outcome);
+	else if (answer.is_endpoint && answer.no_retry == NULL && answer.status < 500)
+		read_page(&answer, outcome);
 	else if (is_success(answer.status))
 		read_result(&answer, &payload, is_targeted, outcome);
 	else
@@ -309,6 +313,58 @@ read_stranger(const InnAnswer *answer, const Payload *payload, InnOutcomeOfCall 
 		fail(outcome, inn_fault_make_full(sentence, "Server returned a fatal error",
 										  psprintf("%s%s", sentence, quote(answer))));
 	}
+}
+
+/* An op, or an array that begins with one. */
+static bool
+is_about_ops(const Payload *payload)
+{
+	JsonbContainer *container = payload->json == NULL ? NULL : &payload->json->root;
+	JsonbValue value;
+
+	if (container != NULL && JsonContainerIsArray(container) && !JsonContainerIsScalar(container))
+	{
+		JsonbValue *first = getIthJsonbValueFromContainer(container, 0);
+
+		container = first != NULL && first->type == jbvBinary ? first->val.binary.data : NULL;
+	}
+	return container != NULL && JsonContainerIsObject(container) &&
+		   inn_json_find(container, "op", &value) && value.type == jbvString &&
+		   inn_json_find(container, "id", &value) && value.type == jbvString;
+}
+
+/* A durable endpoint of Go that has come to its end answers as it would its user: {"status", "headers", "body"}. */
+static void
+read_page(const InnAnswer *answer, InnOutcomeOfCall *outcome)
+{
+	JsonbParseState *state = NULL;
+	Jsonb *body = text_to_json(answer->body, answer->size);
+
+	if (!is_go(answer->sdk))
+	{
+		fail(outcome,
+			 inn_fault_make("Error", psprintf("The endpoint answered HTTP %d as to a new request: "
+											  "something may have taken the X-Run-ID header away.",
+											  answer->status)));
+		return;
+	}
+	if (body == NULL)
+	{
+		fail(outcome,
+			 inn_fault_make("Error",
+							"The answer of the endpoint is no text, and cannot be stored."));
+		return;
+	}
+	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	inn_json_put_integer(&state, "status", answer->status);
+	inn_json_put_key(&state, "headers");
+	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	if (answer->content_type != NULL)
+		inn_json_put_text(&state, "content-type", plain(answer->content_type));
+	(void) pushJsonbValue(&state, WJB_END_OBJECT, NULL);
+	inn_json_put(&state, "body", body);
+	outcome->kind = INN_OUTCOME_RESULT;
+	outcome->result = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
 
 static void

@@ -46,6 +46,8 @@ typedef struct InnAnswer
 	const char *content_type;	 /* Content-Type */
 	const char *body;
 	size_t size;
+	bool
+		is_endpoint; /* a durable endpoint: ops may have any status, and what is none is the answer to its user */
 } InnAnswer;
 
 typedef enum InnOutcomeKind

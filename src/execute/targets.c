@@ -24,6 +24,7 @@ typedef struct Target
 {
 	pg_uuid_t id; /* the key */
 	InnFunction function;
+	InnFlow *flow; /* NULL: not read yet */
 } Target;
 
 static MemoryContext parent;
@@ -94,7 +95,29 @@ inn_targets_find(const pg_uuid_t *function_id)
 	function.step_id = copy(function.step_id);
 	target = hash_search(targets, function_id, HASH_ENTER, &found);
 	target->function = function;
+	target->flow = NULL;
 	return &target->function;
+}
+
+const InnFlow *
+inn_targets_flow(const pg_uuid_t *function_id)
+{
+	Target *target;
+
+	if (inn_targets_find(function_id) == NULL)
+		return NULL;
+	target = hash_search(targets, function_id, HASH_FIND, NULL);
+	if (target->flow == NULL)
+	{
+		Jsonb *config = inn_functions_config(function_id);
+		MemoryContext caller = MemoryContextSwitchTo(context);
+		InnFlow *flow = palloc(sizeof(InnFlow));
+
+		inn_flow_read(config, flow);
+		MemoryContextSwitchTo(caller);
+		target->flow = flow;
+	}
+	return target->flow;
 }
 
 static void

@@ -11,6 +11,7 @@
 #ifndef INN_TARGETS_H
 #define INN_TARGETS_H
 
+#include "run/flow.h"
 #include "store/apps.h"
 
 extern void inn_targets_init(void);
@@ -26,5 +27,8 @@ extern void inn_targets_forget(void);
  * again.
  */
 extern const InnFunction *inn_targets_find(const pg_uuid_t *function_id);
+
+/* Its flow control; NULL if there is no such function. */
+extern const InnFlow *inn_targets_flow(const pg_uuid_t *function_id);
 
 #endif /* INN_TARGETS_H */

@@ -1,13 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * calls.c
- *	  Pending calls, and lease requests that wait for a run.
+ *	  Pending calls, and requests that wait: for a run to lease, or for the end of one.
  *
  * A call is in flight until its answer comes through the channel.  A request that may wait ("lease" with
  * "wait") is answered 202 with "<how long it wants to wait, ms> <when the next attempt is due, Unix ms>"
  * when there is nothing for it; it is then parked, and the call made again when
  *
- *	- a commit has put something into the queue (we are woken, see inn_http_is_deaf), or
+ *	- a commit has put something into the queue, or ended a run of an endpoint (we are woken, see inn_http_is_deaf), or
  *	- the next attempt is due,
  *
  * until its time is over.  Requests with the same body want the same, so of each such group only one asks
@@ -70,6 +70,7 @@ static int nwaiting; /* pendings that may wait */
 
 static void post(Pending *pending);
 static void serve_answer(const InnAnswer *answer);
+static bool is_nothing_yet(const Pending *pending, const InnAnswer *answer);
 static void park_or_end(Pending *pending, const char *body);
 static void settle_group(uint32 group);
 static void finish(Pending *pending, int status, const char *body, size_t size);
@@ -168,7 +169,7 @@ serve_answer(const InnAnswer *answer)
 	else if (answer->status == INN_CHANNEL_LOST)
 		finish_error(pending, 503, "internal_error",
 					 "the worker that handled the request was stopped; try again");
-	else if (answer->status == STATUS_NOTHING_YET && may_wait)
+	else if (is_nothing_yet(pending, answer))
 		park_or_end(pending, answer->body);
 	else
 	{
@@ -176,6 +177,14 @@ serve_answer(const InnAnswer *answer)
 		if (may_wait)
 			settle_group(group);
 	}
+}
+
+/* An answer with headers may have that status, too; but no header begins with a digit. */
+static bool
+is_nothing_yet(const Pending *pending, const InnAnswer *answer)
+{
+	return pending->route->may_wait && answer->status == STATUS_NOTHING_YET &&
+		   (!pending->route->has_head || (answer->body[0] >= '0' && answer->body[0] <= '9'));
 }
 
 /* There is nothing for this request now. */
@@ -307,6 +316,12 @@ finish(Pending *pending, int status, const char *body, size_t size)
 {
 	const char *content_type = pending->route->content_type;
 
+	if (pending->route->has_head && body[0] != '{') /* errors are JSON */
+	{
+		inn_server_reply_with(pending->request, status, body, size);
+		drop(pending);
+		return;
+	}
 	if (content_type == NULL || status >= 400)
 		content_type = "application/json";
 	inn_server_reply(pending->request, status, content_type, NULL, body, size);
@@ -317,8 +332,13 @@ static void
 finish_nothing(Pending *pending)
 {
 	static const char nothing[] = "{\"data\": []}";
+	static const char running[] =
+		"{\"status\": \"running\", \"message\": \"run did not end within 5 minutes\"}";
 
-	finish(pending, 200, nothing, sizeof(nothing) - 1);
+	if (pending->route->has_head)
+		finish(pending, STATUS_NOTHING_YET, running, sizeof(running) - 1);
+	else
+		finish(pending, 200, nothing, sizeof(nothing) - 1);
 }
 
 static void

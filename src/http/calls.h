@@ -14,8 +14,8 @@
 #include "base/timer.h"
 #include "http/routes.h"
 
-/* Longest time that a lease request waits for a run. */
-#define INN_MAX_WAIT_USEC (INT64CONST(60) * USECS_PER_SEC)
+/* Longest time that a request waits; those for a lease say less. */
+#define INN_MAX_WAIT_USEC (INT64CONST(300) * USECS_PER_SEC)
 
 extern void inn_calls_init(void);
 

@@ -49,6 +49,7 @@ typedef struct InnRoute
 	bool may_wait;		   /* status 202 from the function: nothing yet, ask again (see calls.c) */
 	bool may_end_in_slash; /* the path with a slash behind it is the same */
 	bool is_dev_only;	   /* in cloud mode there is no such route */
+	bool has_head;		   /* the answer begins with headers (inn_server_reply_with) */
 	const char *content_type; /* of the answer; NULL: application/json */
 	const char *summary;	  /* for GET / */
 } InnRoute;

@@ -90,6 +90,8 @@ static InnConnection *connection_of(struct MHD_Connection *mhd);
 static void await(InnConnection *connection);
 static void leave_list(InnConnection *connection);
 static void close_slow_connections(void);
+static void add_headers(struct MHD_Response *response, const char *head, const char *body);
+static void respond(InnRequest *request, int status, struct MHD_Response *response);
 static struct MHD_Response *make_response(const char *content_type, const char *allow,
 										  const char *body, size_t size);
 static void let_pages_in(struct MHD_Response *response, bool is_preflight);
@@ -262,16 +264,68 @@ void
 inn_server_reply(InnRequest *request, int status, const char *content_type, const char *allow,
 				 const char *body, size_t size)
 {
-	InnConnection *connection = request->connection;
 	char *utf8 = body == NULL ? NULL : pg_server_to_any(body, (int) size, PG_UTF8);
+
+	respond(request, status,
+			make_response(content_type, allow, utf8, utf8 == body ? size : strlen(utf8)));
+	if (utf8 != body)
+		pfree(utf8);
+}
+
+void
+inn_server_reply_with(InnRequest *request, int status, const char *text, size_t size)
+{
+	char *head = pg_server_to_any(text, (int) size, PG_UTF8);
+	size_t rest = head == text ? size : strlen(head);
+	const char *body = head;
+	struct MHD_Response *response;
+
+	/* Either an empty line comes first, or one ends the headers. */
+	while (rest > 0 && *body != '\n')
+	{
+		size_t line = strcspn(body, "\n") + 1;
+
+		body += Min(line, rest);
+		rest -= Min(line, rest);
+	}
+	if (rest > 0)
+	{
+		body++;
+		rest--;
+	}
+	response = make_response(NULL, NULL, body, rest);
+	if (response != NULL)
+		add_headers(response, head, body);
+	respond(request, status, response);
+}
+
+/* Lines "Name: value" up to the body; libmicrohttpd refuses what would be none. */
+static void
+add_headers(struct MHD_Response *response, const char *head, const char *body)
+{
+	while (head < body && *head != '\n')
+	{
+		size_t size = strcspn(head, "\n");
+		char *line = pnstrdup(head, size);
+		char *colon = strchr(line, ':');
+
+		head += size + 1;
+		if (colon == NULL)
+			continue;
+		*colon = '\0';
+		(void) MHD_add_response_header(response, line, colon + 1 + strspn(colon + 1, " "));
+	}
+}
+
+static void
+respond(InnRequest *request, int status, struct MHD_Response *response)
+{
+	InnConnection *connection = request->connection;
 
 	Assert(connection->request == request);
 	Assert(connection->response == NULL);
 
-	connection->response =
-		make_response(content_type, allow, utf8, utf8 == body ? size : strlen(utf8));
-	if (utf8 != body)
-		pfree(utf8);
+	connection->response = response;
 	connection->status = status;
 	connection->request = NULL;
 	leave_list(connection);
@@ -293,7 +347,8 @@ make_response(const char *content_type, const char *allow, const char *body, siz
 
 	if (response == NULL)
 		return NULL;
-	(void) MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
+	if (content_type != NULL)
+		(void) MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
 	if (allow != NULL)
 		(void) MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, allow);
 	(void) MHD_add_response_header(response, "X-Inngest-Server-Kind",

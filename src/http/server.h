@@ -111,6 +111,12 @@ extern void inn_server_reply(InnRequest *request, int status, const char *conten
 							 const char *allow, const char *body, size_t size);
 
 /*
+ * The same with headers of the caller's: lines "Name: value", an empty one, and then the body.  What is no such line is left
+ * out.
+ */
+extern void inn_server_reply_with(InnRequest *request, int status, const char *text, size_t size);
+
+/*
  * In paths %2F and %25 are left as they are, so that a slash that belongs to a name parts no segments.
  * Decode them in place, in what has been cut out of a path.
  */

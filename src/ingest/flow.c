@@ -115,7 +115,6 @@ static const struct
 	const char *key;
 	const char *subject; /* of a sentence, with its verb */
 } unsupported[] = {
-	{"concurrency", "Limiting concurrency is"},
 	{"batchEvents", "Batching of events is"},
 };
 
@@ -134,7 +133,7 @@ static void judge_cancels(const InnPlace *config, InnDefinition *definition);
 static InnCancel judge_cancel(const InnPlace *entry);
 static void judge_idempotency(const InnPlace *config);
 static void judge_combinations(const InnPlace *config);
-static void judge_concurrency(const InnPlace *config);
+static void judge_concurrency(const InnPlace *config, InnRuntime runtime);
 static bool judge_concurrency_number(const InnPlace *config, const JsonbValue *value);
 static bool judge_concurrency_object(const InnPlace *config, const JsonbValue *value);
 static bool judge_limits(const InnPlace *place, const char *key, int max, const InnField *limit);
@@ -147,7 +146,7 @@ inn_flow_judge(const InnPlace *config, InnDefinition *definition)
 {
 	InnFlow flow;
 
-	judge_concurrency(config);
+	judge_concurrency(config, definition->runtime);
 	judge_objects(config);
 	judge_timeouts(config, definition);
 	judge_idempotency(config);
@@ -245,7 +244,7 @@ judge_combinations(const InnPlace *config)
 
 /* A number, a limit, an array of limits, or {"fn": [limit], "step": [limit ...]}. */
 static void
-judge_concurrency(const InnPlace *config)
+judge_concurrency(const InnPlace *config, InnRuntime runtime)
 {
 	const char *key = "concurrency";
 	JsonbValue value;
@@ -261,8 +260,9 @@ judge_concurrency(const InnPlace *config)
 	else
 		has_effect = judge_concurrency_object(config, &value);
 
-	if (has_effect)
-		refuse_unsupported(config, key);
+	if (has_effect && runtime == INN_RUNTIME_PULL)
+		inn_place_fault(config, key, INN_FAULT_UNSUPPORTED,
+						"Limiting concurrency is not supported with the runtime \"pull\".");
 }
 
 /* All functions that judge limits tell whether there is one that has an effect. */
@@ -293,8 +293,10 @@ judge_concurrency_object(const InnPlace *config, const JsonbValue *value)
 		!inn_json_find_ci(place.object, "step", &unused))
 		return judge_limit(&place, &step_limit);
 
-	has_effect = judge_limits(&place, "fn", FN_CONCURRENCY_MAX, &fn_limit);
-	has_effect |= judge_limits(&place, "step", STEP_CONCURRENCY_MAX, &step_limit);
+	if (judge_limits(&place, "fn", FN_CONCURRENCY_MAX, &fn_limit))
+		inn_place_fault(&place, "fn", INN_FAULT_UNSUPPORTED,
+						"Limiting the runs in progress is not supported yet.");
+	has_effect = judge_limits(&place, "step", STEP_CONCURRENCY_MAX, &step_limit);
 	return has_effect;
 }
 

@@ -14,7 +14,9 @@
  * knows how far it has come: up to which event, and up to which run.  After a crash it is shown from the beginning to
  * those who still wait.
  *
- * A delivery that makes its transaction fail is tried alone, and then put off (base/redo.h).  It is never dropped: somebody waits for it.
+ * A delivery that makes its transaction fail is tried alone, and then put off (base/redo.h).  The next time it is only written down
+ * whom it concerns: what follows is then done run by run, so that the one run fails alone that cannot be changed.  A delivery is never
+ * dropped: somebody waits for it.
  *
  * IDENTIFICATION
  *	  src/match/resume.c
@@ -166,7 +168,11 @@ inn_resume_committed(void)
 static bool
 show(const InnDelivery *delivery, InnChanges *changes, int *budget)
 {
-	InnShowing showing = {.changes = changes, .xact = delivery->xact};
+	InnShowing showing = {
+		.changes = changes,
+		.xact = delivery->xact,
+		.is_careful = inn_redo_has_failed(&redo, delivery->position),
+	};
 	int first = 0;
 
 	if (!concerns_somebody(delivery))

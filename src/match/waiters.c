@@ -69,11 +69,11 @@ static InnRedo redo;
 
 static InnPauseKey *keys_of(InnShowing *showing, const News *news, int *nkeys);
 static int chunk_size(const News *news);
-static void end_matching(InnChanges *changes, News *news, const InnPause *pauses, int npauses);
+static void end_matching(InnShowing *showing, News *news, const InnPause *pauses, int npauses);
 static bool is_match(const News *news, const InnPause *pause);
 static bool is_true(const News *news, const InnPause *pause);
 static void note_fault(const InnPause *pause, const InnCelFault *fault);
-static void end_pauses(InnChanges *changes, News *news, const InnPause *const *pauses, int npauses);
+static void end_pauses(InnShowing *showing, News *news, const InnPause *const *pauses, int npauses);
 static bool may_end(InnChanges *changes, const InnPause *pause, bool *is_busy);
 static const char *memo_of(News *news, InnPauseKind kind);
 static char *event_memo(const News *news);
@@ -100,7 +100,7 @@ inn_waiters_show(InnShowing *showing, const InnEvent *event, int *budget)
 		InnPause *pauses =
 			inn_pauses_read_candidates(event->name, keys, nkeys, &showing->after, max, &npauses);
 
-		end_matching(showing->changes, &news, pauses, npauses);
+		end_matching(showing, &news, pauses, npauses);
 		*budget -= npauses + 1;
 		if (npauses < max)
 			return true;
@@ -139,7 +139,7 @@ chunk_size(const News *news)
 }
 
 static void
-end_matching(InnChanges *changes, News *news, const InnPause *pauses, int npauses)
+end_matching(InnShowing *showing, News *news, const InnPause *pauses, int npauses)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext evaluation =
@@ -160,7 +160,7 @@ end_matching(InnChanges *changes, News *news, const InnPause *pauses, int npause
 			matching[nmatching++] = &pauses[i];
 	}
 	MemoryContextDelete(evaluation);
-	end_pauses(changes, news, matching, nmatching);
+	end_pauses(showing, news, matching, nmatching);
 }
 
 static bool
@@ -225,17 +225,18 @@ note_fault(const InnPause *pause, const InnCelFault *fault)
 
 /* Whoever can be is ended now; of the others it is written down. */
 static void
-end_pauses(InnChanges *changes, News *news, const InnPause *const *pauses, int npauses)
+end_pauses(InnShowing *showing, News *news, const InnPause *const *pauses, int npauses)
 {
+	InnChanges *changes = showing->changes;
 	const InnPause **ending = palloc(Max(npauses, 1) * sizeof(InnPause *));
 	bool *removed = palloc(Max(npauses, 1) * sizeof(bool));
 	int nending = 0;
 
 	for (int i = 0; i < npauses; i++)
 	{
-		bool is_busy;
+		bool is_busy = showing->is_careful;
 
-		if (may_end(changes, pauses[i], &is_busy))
+		if (!is_busy && may_end(changes, pauses[i], &is_busy))
 			ending[nending++] = pauses[i];
 		if (!is_busy)
 			continue;

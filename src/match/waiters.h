@@ -21,6 +21,8 @@ typedef struct InnShowing
 	InnChanges *changes;
 	uint64 xact;   /* that has sent the event */
 	InnUlid after; /* runs up to this one have seen it */
+	bool
+		is_careful; /* leave all that follows to inn_waiters_collect(), because one of the runs makes trouble */
 
 	/* where keys of pauses for events of this name look; NULL at first */
 	const char *name;

@@ -17,6 +17,7 @@
 
 #include "base/claim.h"
 #include "base/timer.h"
+#include "base/wake.h"
 #include "run/changes.h"
 #include "run/defer.h"
 #include "run/finish.h"
@@ -213,6 +214,10 @@ end_runs(InnChanges *changes)
 			controlled[ncontrolled++] = endings[i].id;
 		if (endings[i].has_defers)
 			inn_defers_announce(changes, &endings[i]);
+
+		/* Somebody may be waiting for what the endpoint answers. */
+		if (endings[i].is_endpoint)
+			inn_wake_at_commit(INN_ROLE_HTTP);
 		ids[nended] = endings[i].id;
 		functions[nended++] = endings[i].function_id;
 	}

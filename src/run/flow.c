@@ -12,6 +12,7 @@
 
 #include "datatype/timestamp.h"
 
+#include "base/ident.h"
 #include "base/jcs.h"
 #include "base/json.h"
 #include "base/when.h"
@@ -26,6 +27,9 @@ static int64 integer_of(JsonbContainer *object, const char *key);
 static int64 duration_of(JsonbContainer *object, const char *key);
 static void read_throttle(JsonbContainer *object, InnRate *rate);
 static void read_singleton(JsonbContainer *object, InnSingleton *singleton);
+static void read_concurrency(JsonbContainer *config, InnFlow *flow);
+static void read_limits(const JsonbValue *value, InnFlow *flow);
+static void read_limit(JsonbContainer *object, InnFlow *flow);
 static void read_rate_limit(JsonbContainer *config, InnRate *rate);
 static Jsonb *evaluate(const char *expression, Jsonb *event, InnCelFault *fault);
 static char *text_of_scalar(Jsonb *value, InnCelFault *fault);
@@ -49,6 +53,7 @@ inn_flow_read(Jsonb *config, InnFlow *flow)
 		};
 	if (enter(&config->root, "singleton", &object))
 		read_singleton(object, &flow->singleton);
+	read_concurrency(&config->root, flow);
 }
 
 /* An empty object is left out; a limit of 0 is one of 1, and only whole seconds count. */
@@ -136,6 +141,61 @@ read_rate_limit(JsonbContainer *config, InnRate *rate)
 		};
 }
 
+/* A number, a limit, an array of limits, or {"step": limits}. */
+static void
+read_concurrency(JsonbContainer *config, InnFlow *flow)
+{
+	JsonbValue value;
+	JsonbValue steps;
+	JsonbContainer *object;
+	int64 limit;
+
+	if (!inn_json_find_ci(config, "concurrency", &value))
+		return;
+	if (inn_json_is_integer(&value, &limit) && limit > 0)
+		flow->steps[flow->nsteps++] = (InnConcurrency){.limit = (int) limit, .scope = 'f'};
+	else if (!enter(config, "concurrency", &object))
+		read_limits(&value, flow);
+	else if (inn_json_find_ci(object, "step", &steps))
+		read_limits(&steps, flow);
+	else
+		read_limit(object, flow);
+}
+
+static void
+read_limits(const JsonbValue *value, InnFlow *flow)
+{
+	JsonbIterator *it;
+	JsonbValue element;
+
+	if (value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data))
+		return;
+	it = JsonbIteratorInit(value->val.binary.data);
+	(void) JsonbIteratorNext(&it, &element, true);
+	while (JsonbIteratorNext(&it, &element, true) == WJB_ELEM)
+	{
+		if (element.type == jbvBinary && JsonContainerIsObject(element.val.binary.data))
+			read_limit(element.val.binary.data, flow);
+	}
+}
+
+static void
+read_limit(JsonbContainer *object, InnFlow *flow)
+{
+	const char *scope = text_of(object, "scope");
+	int64 limit = integer_of(object, "limit");
+	InnConcurrency *out = &flow->steps[flow->nsteps];
+
+	if (limit <= 0 || flow->nsteps == INN_FLOW_STEP_LIMITS)
+		return;
+	*out = (InnConcurrency){
+		.limit = (int) limit,
+		.scope = scope == NULL ? 'f' : (char) pg_tolower((unsigned char) scope[0]),
+		.key = text_of(object, "key"),
+	};
+	flow->nsteps++;
+}
+
 bool
 inn_flow_is_stateful(const InnFlow *flow)
 {
@@ -146,6 +206,11 @@ inn_flow_is_stateful(const InnFlow *flow)
 bool
 inn_flow_has_controls(const InnFlow *flow)
 {
+	for (int i = 0; i < flow->nsteps; i++)
+	{
+		if (flow->steps[i].key != NULL)
+			return true;
+	}
 	return flow->priority != NULL || flow->singleton.mode != INN_SINGLETON_NONE;
 }
 
@@ -192,6 +257,25 @@ text_of_scalar(Jsonb *value, InnCelFault *fault)
 	*fault = (InnCelFault){.sqlerrcode = ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE};
 	strlcpy(fault->message, inn_jcs_sentence(trouble), sizeof(fault->message));
 	return NULL;
+}
+
+char *
+inn_flow_limit_name(const InnConcurrency *limit)
+{
+	return psprintf("%c:%s", limit->scope, limit->key);
+}
+
+void
+inn_flow_slot_key(const InnConcurrency *limit, const pg_uuid_t *function_id, const char *value,
+				  pg_uuid_t *key)
+{
+	char function[INN_UUID_TEXT_SIZE] = "";
+
+	if (limit->scope == 'f')
+		inn_uuid_format(function_id, function);
+	inn_idempotency_key(psprintf("slot %c:%s:%s:%s", limit->scope, function,
+								 limit->key == NULL ? "" : limit->key, value == NULL ? "" : value),
+						key);
 }
 
 int

@@ -14,6 +14,7 @@
 #define INN_RUN_FLOW_H
 
 #include "utils/jsonb.h"
+#include "utils/uuid.h"
 
 #include "cel/cel.h"
 
@@ -28,6 +29,16 @@ typedef struct InnRate
 	int64 burst;
 	const char *key; /* expression; NULL: all count together */
 } InnRate;
+
+#define INN_FLOW_STEP_LIMITS 2
+
+/* So many calls at a time. */
+typedef struct InnConcurrency
+{
+	int limit;		 /* more than 0 */
+	char scope;		 /* f: of the function; e, a: all functions with the same key */
+	const char *key; /* NULL: none; then the scope is f */
+} InnConcurrency;
 
 typedef struct InnDebouncing
 {
@@ -55,6 +66,8 @@ typedef struct InnFlow
 	InnRate throttle;
 	InnDebouncing debounce;
 	InnSingleton singleton;
+	InnConcurrency steps[INN_FLOW_STEP_LIMITS];
+	int nsteps;
 } InnFlow;
 
 extern void inn_flow_read(Jsonb *config, InnFlow *flow);
@@ -71,6 +84,13 @@ extern bool inn_flow_has_controls(const InnFlow *flow);
  */
 extern char *inn_flow_key(const char *expression, Jsonb *event, InnCelFault *fault);
 #define INN_FLOW_KEY_FALSE "false"
+
+/* What names a limit by a key, so that one that is changed is another: "f:event.data.k". */
+extern char *inn_flow_limit_name(const InnConcurrency *limit);
+
+/* What calls count together by: the same for all that do.  value is what the key came to; NULL without a key. */
+extern void inn_flow_slot_key(const InnConcurrency *limit, const pg_uuid_t *function_id,
+							  const char *value, pg_uuid_t *key);
 
 /* The priority of a run for an event, in seconds: 0 if there is none, or it is no integer. */
 extern int inn_flow_priority(const InnFlow *flow, Jsonb *event);

@@ -113,6 +113,7 @@ put_first_jobs(const InnRun *runs, int nruns)
 			jobs[njobs].step_id = runs[i].step_id;
 			jobs[njobs].step_name = runs[i].step_name;
 			jobs[njobs].after_id = runs[i].after_id;
+			jobs[njobs].generation = runs[i].is_held ? INN_GENERATION_HELD : 1;
 			jobs[njobs++].input = runs[i].input;
 		}
 		if (runs[i].start_timeout_usec == 0)

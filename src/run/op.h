@@ -26,6 +26,9 @@
 /* Largest opts (which hold a step's input), data or error of an op, as canonical JSON (protocol.md 1). */
 #define INN_STEP_MAX_BYTES (4 * 1024 * 1024)
 
+/* What SDKs call the function itself: SHA-1 of "complete". */
+#define INN_STEP_COMPLETE "0737c22d3bfae812339732d14d8c7dbd6dc4e09c"
+
 /* X(enum name, name on the wire; compared without regard to case) */
 #define INN_OP_TABLE(X) \
 	X(NONE, "None") \

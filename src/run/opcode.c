@@ -29,6 +29,7 @@
 #include "postgres.h"
 
 #include "base/jcs.h"
+#include "base/json.h"
 #include "base/timer.h"
 #include "run/defer.h"
 #include "run/fault.h"
@@ -62,6 +63,9 @@ static void note_version(const Applying *applying);
 static void apply(Applying *applying, int n);
 static void apply_result(Applying *applying, int n);
 static void apply_step_error(Applying *applying, int n);
+static bool is_function(const InnOp *op);
+static void apply_function_error(Applying *applying, const InnOp *op);
+static Jsonb *sync_result(const InnOp *op);
 static void record(Applying *applying, const InnOp *op, char *memo);
 static void complete(Applying *applying, int n);
 static void apply_planned(Applying *applying, const InnOp *op);
@@ -204,8 +208,10 @@ apply(Applying *applying, int n)
 			complete(applying, n);
 			break;
 		case INN_OP_RUN_COMPLETE:
-		case INN_OP_SYNC_RUN_COMPLETE:
 			inn_apply_result(applying->changes, news, op->data);
+			break;
+		case INN_OP_SYNC_RUN_COMPLETE:
+			inn_apply_result(applying->changes, news, sync_result(op));
 			break;
 		case INN_OP_NONE:
 		case INN_OP_DEFER_ADD:
@@ -223,6 +229,11 @@ apply_result(Applying *applying, int n)
 {
 	const InnOp *op = &applying->ops[n];
 
+	if (is_function(op))
+	{
+		apply_function_error(applying, op);
+		return;
+	}
 	record(applying, op, memo_of(op));
 	complete(applying, n);
 }
@@ -241,12 +252,53 @@ apply_step_error(Applying *applying, int n)
 	if (applying->is_retrying)
 		return;
 	applying->is_retrying = true;
+	if (is_function(op))
+	{
+		apply_function_error(applying, op);
+		return;
+	}
 	retry_or_fail(applying->changes, news,
 				  &(InnCallFault){
 					  .error = op->error,
 					  .retry_at = news->retry_at,
 				  },
 				  op);
+}
+
+/* The error of the function itself, which the SDK says so if it has more to say beside it. */
+static bool
+is_function(const InnOp *op)
+{
+	return (op->kind == INN_OP_STEP_ERROR || op->kind == INN_OP_STEP_FAILED) &&
+		   strcmp(op->id, INN_STEP_COMPLETE) == 0;
+}
+
+static void
+apply_function_error(Applying *applying, const InnOp *op)
+{
+	const InnCallNews *news = applying->news;
+	bool no_retry = op->kind == INN_OP_STEP_FAILED || op->is_final || news->no_retry;
+	JsonbValue reported;
+
+	JsonbToJsonbValue(op->error, &reported);
+	inn_apply_fault(applying->changes, news,
+					&(InnCallFault){
+						.reported = op->error,
+						.error = inn_fault_of_function(&reported, no_retry),
+						.no_retry = no_retry,
+						.retry_at = news->retry_at,
+					});
+}
+
+/* {"data": what the endpoint has answered} */
+static Jsonb *
+sync_result(const InnOp *op)
+{
+	JsonbValue value;
+
+	if (op->data == NULL || !inn_json_find(&op->data->root, "data", &value))
+		return op->data;
+	return inn_json_to_jsonb(&value);
 }
 
 /* Keep the result of a step, if there is room for it. */

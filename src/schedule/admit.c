@@ -156,6 +156,17 @@ make_controls(const InnFlow *flow, Jsonb *event)
 	InnControls *controls = palloc(sizeof(InnControls));
 
 	*controls = (InnControls){.priority_s = inn_flow_priority(flow, event)};
+	for (int i = 0; i < flow->nsteps; i++)
+	{
+		InnCelFault fault;
+		char *value;
+
+		if (flow->steps[i].key == NULL)
+			continue;
+		value = inn_flow_key(flow->steps[i].key, event, &fault);
+		controls->limits[controls->nlimits] = inn_flow_limit_name(&flow->steps[i]);
+		controls->values[controls->nlimits++] = value == NULL ? INN_FLOW_KEY_FALSE : value;
+	}
 	return controls;
 }
 

@@ -30,8 +30,9 @@
 #define FUNCTION_COLUMNS \
 	" f.id, f.version, f.max_attempts::int4, f.runtime, f.paused_at IS NOT NULL," \
 	" f.archived_at IS NOT NULL, f.slug, f.url, f.step_id, f.language, f.has_cancels," \
-	" f.start_timeout, f.finish_timeout, f.app_id, f.has_controls, f.is_stateful"
-#define FUNCTION_COLUMN_COUNT 16
+	" f.start_timeout, f.finish_timeout, f.app_id, f.has_controls, f.is_stateful," \
+	" f.is_endpoint"
+#define FUNCTION_COLUMN_COUNT 17
 
 /*
  * A name that is not cached costs these, so their plans are made once, and OFFSET 0 gives them their shape:
@@ -108,17 +109,17 @@ static InnPlan find_config =
 /* What a definition says; both statements have it from $3 on. */
 #define DEFINED_COLUMNS \
 	"name, runtime, max_attempts, config, url, step_id, language, start_timeout, finish_timeout," \
-	" has_cancels, has_controls, is_stateful"
-#define DEFINED_VALUES "$3, $4, $5::int2, $6, $7, $8, $9, $10, $11, $12, $13, $14"
+	" has_cancels, has_controls, is_stateful, is_endpoint"
+#define DEFINED_VALUES "$3, $4, $5::int2, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15"
 #define DEFINED_TYPES \
 	TEXTOID, TEXTOID, INT4OID, JSONBOID, TEXTOID, TEXTOID, TEXTOID, INTERVALOID, INTERVALOID, \
-		BOOLOID, BOOLOID, BOOLOID
-#define DEFINED_COUNT 12
+		BOOLOID, BOOLOID, BOOLOID, BOOLOID
+#define DEFINED_COUNT 13
 
 static InnPlan insert_function = {"INSERT INTO inngest.functions (id, app_id, " DEFINED_COLUMNS
 								  ", env_id, slug)"
 								  " VALUES ($1, $2, " DEFINED_VALUES ", " DEFAULT_ENVIRONMENT
-								  ", $15)",
+								  ", $16)",
 								  DEFINED_COUNT + 3,
 								  {UUIDOID, UUIDOID, DEFINED_TYPES, TEXTOID}};
 
@@ -341,6 +342,7 @@ row_function(uint64 row)
 		.app_id = inn_row_uuid(row, 14),
 		.has_controls = inn_row_bool(row, 15),
 		.is_stateful = inn_row_bool(row, 16),
+		.is_endpoint = inn_row_bool(row, 17),
 	};
 }
 
@@ -471,6 +473,7 @@ write_function(const InnDefinition *definition, const pg_uuid_t *id, const pg_uu
 		inn_arg(BoolGetDatum(definition->ncancels > 0)),
 		inn_arg(BoolGetDatum(definition->has_controls)),
 		inn_arg(BoolGetDatum(definition->is_stateful)),
+		inn_arg(BoolGetDatum(definition->is_endpoint)),
 		inn_arg_cstring(definition->slug),
 	};
 

@@ -48,6 +48,7 @@ typedef struct InnFunction
 	const char *url;		   /* where to call it; NULL unless the runtime is http */
 	const char *step_id;	   /* of its one step; NULL as url */
 	bool is_go;				   /* the SDK that registered it is Go's */
+	bool is_endpoint;		   /* called by repeating the request that its run began with */
 	bool has_cancels;		   /* inn_functions_cancels() finds some */
 	bool has_controls;		   /* its runs have rows in run_controls (store/controls.h) */
 	bool is_stateful;		   /* the scheduler decides whether an event starts a run */
@@ -156,6 +157,7 @@ typedef struct InnDefinition
 	const char *url;	  /* normalised; NULL: none */
 	const char *step_id;  /* NULL as url */
 	const char *language; /* of the SDK that registers it; NULL: none does */
+	bool is_endpoint;
 	Jsonb *config;
 	InnTriggerDefinition *triggers; /* in declared order */
 	int ntriggers;

@@ -11,35 +11,41 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "utils/builtins.h"
 
 #include "store/controls.h"
 
-static InnPlan put_controls = {"INSERT INTO inngest.run_controls (run_id, priority, singleton)"
-							   " SELECT c.run_id::inngest.ulid, c.priority, c.singleton"
-							   " FROM unnest($1, $2, $3) AS c (run_id, priority, singleton)",
-							   3,
-							   {UUIDARRAYOID, INT4ARRAYOID, UUIDARRAYOID}};
+static InnPlan put_controls =
+	{"INSERT INTO inngest.run_controls (run_id, priority, singleton,"
+	 " limit_1, value_1, limit_2, value_2)"
+	 " SELECT c.run_id::inngest.ulid, c.priority, c.singleton, c.limit_1, c.value_1,"
+	 " c.limit_2, c.value_2 FROM unnest($1, $2, $3, $4, $5, $6, $7)"
+	 " AS c (run_id, priority, singleton, limit_1, value_1, limit_2, value_2)",
+	 7,
+	 {UUIDARRAYOID, INT4ARRAYOID, UUIDARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
+	  TEXTARRAYOID}};
 
 static InnPlan find_singleton = {"SELECT run_id::uuid FROM inngest.run_controls"
 								 " WHERE singleton = $1 ORDER BY run_id DESC LIMIT 1",
 								 1,
 								 {UUIDOID}};
 
-static InnPlan read_controls = {"SELECT r.n::int4, c.priority"
-								" FROM unnest($1) WITH ORDINALITY AS r (id, n),"
-								" LATERAL (SELECT * FROM inngest.run_controls x"
-								" WHERE x.run_id = r.id::inngest.ulid OFFSET 0) c",
-								1,
-								{UUIDARRAYOID},
-								.is_generic = true};
+static InnPlan read_controls =
+	{"SELECT r.n::int4, c.priority, c.limit_1, c.value_1, c.limit_2, c.value_2"
+	 " FROM unnest($1) WITH ORDINALITY AS r (id, n),"
+	 " LATERAL (SELECT * FROM inngest.run_controls x"
+	 " WHERE x.run_id = r.id::inngest.ulid OFFSET 0) c",
+	 1,
+	 {UUIDARRAYOID},
+	 .is_generic = true};
 
-static InnPlan remove_controls = {"DELETE FROM inngest.run_controls c"
-								  " USING unnest($1) AS r (id)"
-								  " WHERE c.run_id = r.id::inngest.ulid",
-								  1,
-								  {UUIDARRAYOID},
-								  .is_generic = true};
+static InnPlan remove_controls =
+	{"DELETE FROM inngest.run_controls WHERE run_id = ANY ($1::inngest.ulid[])",
+	 1,
+	 {UUIDARRAYOID},
+	 .is_generic = true};
 
+static InnArg limit_array(const InnControls *controls, int ncontrols, int n, bool is_value);
 static InnArg run_array(const InnUlid *run_ids, int nruns);
 
 void
@@ -61,7 +67,28 @@ inn_controls_put(const InnControls *controls, int ncontrols)
 	}
 	(void) INN_RUN(&put_controls, inn_arg_array(runs, NULL, ncontrols, UUIDOID),
 				   inn_arg_array(priorities, NULL, ncontrols, INT4OID),
-				   inn_arg_array(singletons, are_none, ncontrols, UUIDOID));
+				   inn_arg_array(singletons, are_none, ncontrols, UUIDOID),
+				   limit_array(controls, ncontrols, 0, false),
+				   limit_array(controls, ncontrols, 0, true),
+				   limit_array(controls, ncontrols, 1, false),
+				   limit_array(controls, ncontrols, 1, true));
+}
+
+/* The names of the n-th limits, or the values. */
+static InnArg
+limit_array(const InnControls *controls, int ncontrols, int n, bool is_value)
+{
+	Datum *texts = palloc(ncontrols * sizeof(Datum));
+	bool *nulls = palloc(ncontrols * sizeof(bool));
+
+	for (int i = 0; i < ncontrols; i++)
+	{
+		nulls[i] = n >= controls[i].nlimits;
+		texts[i] = nulls[i] ? (Datum) 0
+							: CStringGetTextDatum(is_value ? controls[i].values[n]
+														   : controls[i].limits[n]);
+	}
+	return inn_arg_array(texts, nulls, ncontrols, TEXTOID);
 }
 
 bool
@@ -87,7 +114,11 @@ inn_controls_read(const InnUlid *run_ids, int nruns, const InnControls **control
 		*row = (InnControls){
 			.run_id = run_ids[n],
 			.priority_s = inn_row_int(i, 2),
+			.limits = {inn_row_text(i, 3), inn_row_text(i, 5)},
+			.values = {inn_row_text(i, 4), inn_row_text(i, 6)},
 		};
+		while (row->nlimits < INN_CONTROLS_MAX_LIMITS && row->limits[row->nlimits] != NULL)
+			row->nlimits++;
 		controls[n] = row;
 	}
 }

@@ -15,12 +15,19 @@
 
 #include "store/sql.h"
 
+#define INN_CONTROLS_MAX_LIMITS 2
+
 typedef struct InnControls
 {
 	InnUlid run_id;
 	int priority_s;
 	bool is_singleton;
 	pg_uuid_t singleton; /* what it is the only run of */
+
+	/* limits of concurrency by their names (run/flow.h), and what their keys came to */
+	int nlimits;
+	const char *limits[INN_CONTROLS_MAX_LIMITS];
+	const char *values[INN_CONTROLS_MAX_LIMITS];
 } InnControls;
 
 extern void inn_controls_put(const InnControls *controls, int ncontrols);

@@ -3,9 +3,8 @@
  * deliveries.c
  *	  Writing and reading inngest.deliveries.
  *
- * Whether to wake the scheduler is decided when the transaction has committed: a pause that is committed by then has its name
- * among the awaited ones, and one that commits later has the scheduler woken by its own transaction.  So either finds
- * the other.
+ * Whether to wake the scheduler at once is decided when the transaction has committed: a pause that was put before then has its name
+ * among the awaited ones.  One that is put later sees that the event was there first, and is not for it.
  *
  * IDENTIFICATION
  *	  src/store/deliveries.c
@@ -47,9 +46,7 @@ static InnPlan read_rows = {"SELECT position, xact, names, event_ids FROM innges
 							{INT8OID, INT4OID},
 							.is_generic = true};
 
-static InnPlan remove_rows = {"DELETE FROM inngest.deliveries d"
-							  " USING unnest($1) AS r (position)"
-							  " WHERE d.position = r.position",
+static InnPlan remove_rows = {"DELETE FROM inngest.deliveries WHERE position = ANY ($1)",
 							  1,
 							  {INT8ARRAYOID},
 							  .is_generic = true};

@@ -52,14 +52,22 @@ static InnPlan read_ready =
 	 {UUIDARRAYOID, INT8ARRAYOID, INT4ARRAYOID},
 	 .is_generic = true};
 
-static InnPlan remove_ready =
-	{"DELETE FROM inngest.jobs j"
-	 " USING unnest($1, $2) WITH ORDINALITY AS i (app_id, position, n)"
-	 " WHERE j.app_id = i.app_id AND j.position = i.position AND j.position IS NOT NULL"
-	 " RETURNING i.n::int4",
-	 2,
-	 {UUIDARRAYOID, INT8ARRAYOID},
-	 .is_generic = true};
+/*
+ * What is deleted is found first, row by row.  A join with the table would be planned when the table is nearly empty, and might read
+ * all of it ever after.
+ */
+static InnPlan remove_ready = {
+	"WITH wanted AS MATERIALIZED (SELECT i.n, i.position, x.place"
+	" FROM unnest($1, $2) WITH ORDINALITY AS i (app_id, position, n),"
+	" LATERAL (SELECT j.ctid AS place FROM inngest.jobs j"
+	" WHERE j.app_id = i.app_id AND j.position = i.position AND j.position IS NOT NULL OFFSET 0) x),"
+	" gone AS (DELETE FROM inngest.jobs j"
+	" WHERE j.ctid = ANY (ARRAY (SELECT place FROM wanted))"
+	" RETURNING j.position)"
+	" SELECT w.n::int4 FROM wanted w JOIN gone g ON g.position = w.position",
+	2,
+	{UUIDARRAYOID, INT8ARRAYOID},
+	.is_generic = true};
 
 static InnPlan read_due = {"SELECT" READ_COLUMNS " FROM inngest.jobs j"
 						   " WHERE j.run_at >= $1 AND j.run_at <= $2 AND j.run_at IS NOT NULL"
@@ -77,23 +85,28 @@ static InnPlan next_due = {"SELECT run_at FROM inngest.jobs"
 						   {TIMESTAMPTZOID},
 						   .is_generic = true};
 
+/* Those that are locked here are still there, and are deleted. */
 static InnPlan remove_timed = {
-	"WITH gone AS MATERIALIZED (SELECT i.n, x.place FROM unnest($1, $2) WITH ORDINALITY AS i (run_at, id, n),"
+	"WITH wanted AS MATERIALIZED (SELECT i.n, x.place FROM unnest($1, $2) WITH ORDINALITY AS i (run_at, id, n),"
 	" LATERAL (SELECT j.ctid AS place FROM inngest.jobs j"
-	" WHERE j.run_at = i.run_at AND j.id = i.id AND j.run_at IS NOT NULL FOR UPDATE SKIP LOCKED) x)"
-	" DELETE FROM inngest.jobs j USING gone"
-	" WHERE j.ctid = gone.place"
-	" RETURNING gone.n::int4",
+	" WHERE j.run_at = i.run_at AND j.id = i.id AND j.run_at IS NOT NULL FOR UPDATE SKIP LOCKED) x),"
+	" gone AS (DELETE FROM inngest.jobs j WHERE j.ctid = ANY (ARRAY (SELECT place FROM wanted)))"
+	" SELECT n::int4 FROM wanted",
 	2,
 	{TIMESTAMPTZARRAYOID, INT8ARRAYOID},
 	.is_generic = true};
 
-static InnPlan remove_runs = {"DELETE FROM inngest.jobs j"
-							  " USING unnest($1) AS r (id)"
-							  " WHERE j.run_id = r.id::inngest.ulid",
+static InnPlan remove_runs = {"DELETE FROM inngest.jobs WHERE run_id = ANY ($1::inngest.ulid[])",
 							  1,
 							  {UUIDARRAYOID},
 							  .is_generic = true};
+
+static InnPlan take_held = {
+	"DELETE FROM inngest.jobs j"
+	" WHERE j.run_id = $1::inngest.ulid AND j.run_at IS NOT NULL AND j.kind = 'call' AND j.generation = 0"
+	" RETURNING" READ_COLUMNS,
+	1,
+	{UUIDOID}};
 
 static InnPlan reset_attempt = {"UPDATE inngest.jobs SET attempt = 0"
 								" WHERE run_id = $1::inngest.ulid AND id = $2 AND attempt > 0",
@@ -103,6 +116,53 @@ static InnPlan reset_attempt = {"UPDATE inngest.jobs SET attempt = 0"
 static InnPlan find_job = {"SELECT FROM inngest.jobs WHERE run_id = $1::inngest.ulid AND id = $2",
 						   2,
 						   {UUIDOID, INT8OID}};
+
+/* A value at a time, so that what it costs is the keys and not the jobs. */
+static InnPlan blocked_keys =
+	{"WITH RECURSIVE k (key) AS ("
+	 " (SELECT blocked_on FROM inngest.jobs WHERE blocked_on > $1 ORDER BY blocked_on LIMIT 1)"
+	 " UNION ALL"
+	 " SELECT (SELECT j.blocked_on FROM inngest.jobs j WHERE j.blocked_on > k.key"
+	 " ORDER BY j.blocked_on LIMIT 1) FROM k WHERE k.key IS NOT NULL)"
+	 " SELECT key FROM k WHERE key IS NOT NULL LIMIT $2",
+	 2,
+	 {UUIDOID, INT4OID},
+	 .is_generic = true};
+
+static InnPlan blocked_functions = {
+	"WITH RECURSIVE f (id) AS ("
+	" (SELECT function_id FROM inngest.jobs WHERE blocked_on = $1 ORDER BY function_id LIMIT 1)"
+	" UNION ALL"
+	" SELECT (SELECT j.function_id FROM inngest.jobs j WHERE j.blocked_on = $1 AND j.function_id > f.id"
+	" ORDER BY j.function_id LIMIT 1) FROM f WHERE f.id IS NOT NULL)"
+	" SELECT id FROM f WHERE id IS NOT NULL LIMIT $2",
+	2,
+	{UUIDOID, INT4OID},
+	.is_generic = true};
+
+static InnPlan read_blocked = {"SELECT id, run_id::uuid, rank FROM inngest.jobs"
+							   " WHERE blocked_on = $1 AND function_id = $2"
+							   " ORDER BY rank, id"
+							   " LIMIT $3",
+							   3,
+							   {UUIDOID, UUIDOID, INT4OID},
+							   .is_generic = true};
+
+static InnPlan block_jobs =
+	{"UPDATE inngest.jobs j SET position = NULL, blocked_on = i.key, rank = i.rank"
+	 " FROM unnest($1, $2, $3, $4) AS i (app_id, position, key, rank)"
+	 " WHERE j.app_id = i.app_id AND j.position = i.position AND j.position IS NOT NULL",
+	 4,
+	 {UUIDARRAYOID, INT8ARRAYOID, UUIDARRAYOID, INT8ARRAYOID},
+	 .is_generic = true};
+
+static InnPlan unblock_jobs =
+	{"UPDATE inngest.jobs j SET position = i.position, blocked_on = NULL, rank = NULL"
+	 " FROM unnest($2, $3, $4) AS i (run_id, id, position)"
+	 " WHERE j.run_id = i.run_id::inngest.ulid AND j.id = i.id AND j.blocked_on = $1",
+	 4,
+	 {UUIDOID, UUIDARRAYOID, INT8ARRAYOID, INT8ARRAYOID},
+	 .is_generic = true};
 
 static void give_place(InnJob *job);
 static void fill_columns(const InnJob *job, Datum *values, bool *nulls);
@@ -344,6 +404,16 @@ inn_jobs_remove_runs(const InnUlid *run_ids, int nruns)
 	(void) INN_RUN(&remove_runs, inn_arg_array(ids, NULL, nruns, UUIDOID));
 }
 
+bool
+inn_jobs_take_held(const InnUlid *run_id, InnJob *job)
+{
+	StaticAssertStmt(INN_GENERATION_HELD == 0, "as the statement has it");
+	if (INN_RUN(&take_held, inn_arg_ulid(run_id)) == 0)
+		return false;
+	*job = row_job(0);
+	return true;
+}
+
 void
 inn_jobs_reset_attempt(const InnUlid *run_id, int64 job_id)
 {
@@ -354,4 +424,87 @@ bool
 inn_jobs_exists(const InnUlid *run_id, int64 job_id)
 {
 	return INN_RUN(&find_job, inn_arg_ulid(run_id), inn_arg(Int64GetDatum(job_id))) > 0;
+}
+
+void
+inn_jobs_block(const InnJob *const *jobs, const pg_uuid_t *keys, const int64 *ranks, int njobs)
+{
+	Datum *apps = palloc(Max(njobs, 1) * sizeof(Datum));
+	Datum *positions = palloc(Max(njobs, 1) * sizeof(Datum));
+	Datum *key_values = palloc(Max(njobs, 1) * sizeof(Datum));
+	Datum *rank_values = palloc(Max(njobs, 1) * sizeof(Datum));
+
+	if (njobs == 0)
+		return;
+	for (int i = 0; i < njobs; i++)
+	{
+		apps[i] = PointerGetDatum(&jobs[i]->app_id);
+		positions[i] = Int64GetDatum(jobs[i]->position);
+		key_values[i] = PointerGetDatum(&keys[i]);
+		rank_values[i] = Int64GetDatum(ranks[i]);
+	}
+	(void) INN_RUN(&block_jobs, inn_arg_array(apps, NULL, njobs, UUIDOID),
+				   inn_arg_array(positions, NULL, njobs, INT8OID),
+				   inn_arg_array(key_values, NULL, njobs, UUIDOID),
+				   inn_arg_array(rank_values, NULL, njobs, INT8OID));
+}
+
+int
+inn_jobs_blocked_functions(const pg_uuid_t *key, int max, pg_uuid_t *function_ids)
+{
+	uint64 nrows = INN_RUN(&blocked_functions, inn_arg_uuid(key), inn_arg(Int32GetDatum(max)));
+
+	for (uint64 i = 0; i < nrows; i++)
+		function_ids[i] = inn_row_uuid(i, 1);
+	return (int) nrows;
+}
+
+int
+inn_jobs_read_blocked(const pg_uuid_t *key, const pg_uuid_t *function_id, int max,
+					  InnBlockedJob *jobs)
+{
+	uint64 nrows = INN_RUN(&read_blocked, inn_arg_uuid(key), inn_arg_uuid(function_id),
+						   inn_arg(Int32GetDatum(max)));
+
+	for (uint64 i = 0; i < nrows; i++)
+		jobs[i] = (InnBlockedJob){
+			.id = inn_row_bigint(i, 1),
+			.run_id = inn_row_ulid(i, 2),
+			.rank = inn_row_bigint(i, 3),
+		};
+	return (int) nrows;
+}
+
+void
+inn_jobs_unblock(const pg_uuid_t *key, const InnBlockedJob *jobs, int njobs)
+{
+	Datum *runs = palloc(Max(njobs, 1) * sizeof(Datum));
+	Datum *ids = palloc(Max(njobs, 1) * sizeof(Datum));
+	Datum *positions = palloc(Max(njobs, 1) * sizeof(Datum));
+
+	if (njobs == 0)
+		return;
+	for (int i = 0; i < njobs; i++)
+	{
+		int64 position = inn_sequence_next("job_position");
+
+		inn_tide_note(INN_TIDE_JOBS, position);
+		runs[i] = PointerGetDatum(&jobs[i].run_id);
+		ids[i] = Int64GetDatum(jobs[i].id);
+		positions[i] = Int64GetDatum(position);
+	}
+	(void) INN_RUN(&unblock_jobs, inn_arg_uuid(key), inn_arg_array(runs, NULL, njobs, UUIDOID),
+				   inn_arg_array(ids, NULL, njobs, INT8OID),
+				   inn_arg_array(positions, NULL, njobs, INT8OID));
+	inn_wake_at_commit(INN_ROLE_EXECUTOR);
+}
+
+int
+inn_jobs_blocked_keys(const pg_uuid_t *after, int max, pg_uuid_t *keys)
+{
+	uint64 nrows = INN_RUN(&blocked_keys, inn_arg_uuid(after), inn_arg(Int32GetDatum(max)));
+
+	for (uint64 i = 0; i < nrows; i++)
+		keys[i] = inn_row_uuid(i, 1);
+	return (int) nrows;
 }

@@ -34,6 +34,11 @@ typedef enum InnJobKind
 	INN_JOB_COUNT
 } InnJobKind;
 
+/*
+ * Of a call that the app is making by itself, and that waits until we take it over.  All others count from 1.
+ */
+#define INN_GENERATION_HELD 0
+
 /* Texts live as long as the caller's context, NULL means none. */
 typedef struct InnJob
 {
@@ -88,8 +93,34 @@ extern void inn_jobs_remove_timed(const InnJob *const *jobs, int njobs, bool *re
 /* Delete whatever runs that have ended had still to do. */
 extern void inn_jobs_remove_runs(const InnUlid *run_ids, int nruns);
 
+/* Delete the job of a run whose app executes it by itself; false if it does not, or does no more. */
+extern bool inn_jobs_take_held(const InnUlid *run_id, InnJob *job);
+
 /* Reset the attempts of a ready job, because it has come further (protocol.md 12.2). */
 extern void inn_jobs_reset_attempt(const InnUlid *run_id, int64 job_id);
+
+/* Put ready jobs aside that are beyond a limit: keys[i] names it, ranks[i] orders those of one key. */
+extern void inn_jobs_block(const InnJob *const *jobs, const pg_uuid_t *keys, const int64 *ranks,
+						   int njobs);
+
+/* A job that was put aside. */
+typedef struct InnBlockedJob
+{
+	int64 id;
+	InnUlid run_id;
+	int64 rank;
+} InnBlockedJob;
+
+/* Up to max functions that have such jobs of a key; and up to max of those, first those of the least rank. */
+extern int inn_jobs_blocked_functions(const pg_uuid_t *key, int max, pg_uuid_t *function_ids);
+extern int inn_jobs_read_blocked(const pg_uuid_t *key, const pg_uuid_t *function_id, int max,
+								 InnBlockedJob *jobs);
+
+/* Make them ready; whoever does has claimed their runs. */
+extern void inn_jobs_unblock(const pg_uuid_t *key, const InnBlockedJob *jobs, int njobs);
+
+/* Up to max keys that jobs are blocked on, in order, after a key; their number. */
+extern int inn_jobs_blocked_keys(const pg_uuid_t *after, int max, pg_uuid_t *keys);
 
 /* Is there a job of this id? */
 extern bool inn_jobs_exists(const InnUlid *run_id, int64 job_id);

@@ -23,9 +23,6 @@
 
 #define PAUSE_COLUMNS 15
 
-/* How soon after a run that can be cancelled has begun the scheduler looks for events that came meanwhile. */
-#define LOOK_AGAIN_USEC USECS_PER_SEC
-
 static InnPlan put_pauses = {
 	"INSERT INTO inngest.pauses (run_id, step_id, kind, app_id, function_id, name, event_name, expression, path,"
 	" value_hash, signal, is_grouped, is_race, created_at, expires_at, since_xact)"
@@ -42,11 +39,11 @@ static InnPlan put_pauses = {
 	 TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT8ARRAYOID, TEXTARRAYOID, BOOLARRAYOID,
 	 BOOLARRAYOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID}};
 
-/* What row_pause() reads. */
+/* What row_pause() reads.  OFFSET 0 keeps the planner from reading a whole table at once because it was small when it planned. */
 #define READ_COLUMNS \
 	"SELECT p.run_id, p.step_id, p.kind, p.app_id, p.function_id, p.name, p.event_name, p.expression, p.path," \
 	" p.value_hash, p.signal, p.is_grouped, p.is_race, p.created_at, p.expires_at, p.since_xact," \
-	" EXISTS (SELECT FROM inngest.pause_matches m WHERE m.run_id = p.run_id AND m.step_id = p.step_id)," \
+	" EXISTS (SELECT FROM inngest.pause_matches m WHERE m.run_id = p.run_id AND m.step_id = p.step_id OFFSET 0)," \
 	" r.event_id"
 #define READ_COLUMN_COUNT 18
 #define JOIN_RUN \
@@ -98,27 +95,25 @@ static InnPlan read_candidates = {
 
 static InnPlan waits_for = {
 	"SELECT FROM unnest($1) AS n (name)"
-	" WHERE EXISTS (SELECT FROM inngest.pauses p WHERE p.event_name = n.name AND p.path IS NOT NULL)"
-	" OR EXISTS (SELECT FROM inngest.pauses p WHERE p.event_name = n.name AND p.path IS NULL)"
+	" WHERE EXISTS (SELECT FROM inngest.pauses p WHERE p.event_name = n.name AND p.path IS NOT NULL OFFSET 0)"
+	" OR EXISTS (SELECT FROM inngest.pauses p WHERE p.event_name = n.name AND p.path IS NULL OFFSET 0)"
 	" LIMIT 1",
 	1,
 	{TEXTARRAYOID},
 	.is_generic = true};
 
+/* Those that are locked here are still there, and are deleted. */
 static InnPlan remove_pauses = {
-	"WITH gone AS MATERIALIZED (SELECT i.n, x.place FROM unnest($1, $2) WITH ORDINALITY AS i (run_id, step_id, n),"
+	"WITH wanted AS MATERIALIZED (SELECT i.n, x.place FROM unnest($1, $2) WITH ORDINALITY AS i (run_id, step_id, n),"
 	" LATERAL (SELECT p.ctid AS place FROM inngest.pauses p"
-	" WHERE p.run_id = i.run_id::inngest.ulid AND p.step_id = i.step_id FOR UPDATE SKIP LOCKED) x)"
-	" DELETE FROM inngest.pauses p USING gone"
-	" WHERE p.ctid = gone.place"
-	" RETURNING gone.n::int4",
+	" WHERE p.run_id = i.run_id::inngest.ulid AND p.step_id = i.step_id FOR UPDATE SKIP LOCKED) x),"
+	" gone AS (DELETE FROM inngest.pauses p WHERE p.ctid = ANY (ARRAY (SELECT place FROM wanted)))"
+	" SELECT n::int4 FROM wanted",
 	2,
 	{UUIDARRAYOID, TEXTARRAYOID},
 	.is_generic = true};
 
-static InnPlan remove_runs = {"DELETE FROM inngest.pauses p"
-							  " USING unnest($1) AS r (id)"
-							  " WHERE p.run_id = r.id::inngest.ulid",
+static InnPlan remove_runs = {"DELETE FROM inngest.pauses WHERE run_id = ANY ($1::inngest.ulid[])",
 							  1,
 							  {UUIDARRAYOID},
 							  .is_generic = true};
@@ -131,7 +126,7 @@ static InnPlan note_match = {"INSERT INTO inngest.pause_matches (run_id, step_id
 
 static InnPlan drop_vain_matches = {
 	"DELETE FROM inngest.pause_matches m"
-	" WHERE NOT EXISTS (SELECT FROM inngest.pauses p WHERE p.run_id = m.run_id AND p.step_id = m.step_id)",
+	" WHERE NOT EXISTS (SELECT FROM inngest.pauses p WHERE p.run_id = m.run_id AND p.step_id = m.step_id OFFSET 0)",
 	0,
 	{0}};
 
@@ -173,8 +168,8 @@ static InnPlan awaited_names =
 
 static InnPlan open_groups = {
 	"SELECT r.n::int4 FROM unnest($1) WITH ORDINALITY AS r (id, n)"
-	" WHERE EXISTS (SELECT FROM inngest.jobs j WHERE j.run_id = r.id::inngest.ulid AND j.is_grouped)"
-	" OR EXISTS (SELECT FROM inngest.pauses p WHERE p.run_id = r.id::inngest.ulid AND p.is_grouped)",
+	" WHERE EXISTS (SELECT FROM inngest.jobs j WHERE j.run_id = r.id::inngest.ulid AND j.is_grouped OFFSET 0)"
+	" OR EXISTS (SELECT FROM inngest.pauses p WHERE p.run_id = r.id::inngest.ulid AND p.is_grouped OFFSET 0)",
 	1,
 	{UUIDARRAYOID},
 	.is_generic = true};
@@ -230,20 +225,14 @@ inn_pauses_put(InnPause *pauses, int npauses)
 	note_new(pauses, npauses, inn_plan_run(&put_pauses, PAUSE_COLUMNS, args));
 }
 
-/*
- * Before it exists: whoever sends the event from now on wakes the scheduler, who looks again when we commit.  Not at once for each
- * run that could be cancelled: there are many.
- */
+/* Before it exists: whoever sends the event from now on wakes the scheduler. */
 static void
 tell_about(const InnPause *pause)
 {
-	TimestampTz look_at = pause->kind == INN_PAUSE_CANCEL ? inn_now() + LOOK_AGAIN_USEC
-														  : DT_NOBEGIN;
-
 	if (pause->event_name != NULL)
 		inn_awaited_note(pause->event_name);
 	inn_tide_note(INN_TIDE_EXPIRIES, pause->expires_at);
-	inn_wake_at_commit_for(INN_ROLE_SCHEDULER, Min(look_at, pause->expires_at));
+	inn_wake_at_commit_for(INN_ROLE_SCHEDULER, pause->expires_at);
 }
 
 static void

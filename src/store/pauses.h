@@ -58,8 +58,8 @@ typedef struct InnPause
 } InnPause;
 
 /*
- * Put pauses, in order.  The name of what they wait for becomes an awaited one, and the scheduler is woken.  One whose
- * signal is taken is not put; look for that first.
+ * Put pauses, in order.  The name of what they wait for becomes an awaited one, and the scheduler is told when they expire.  One
+ * whose signal is taken is not put; look for that first.
  */
 extern void inn_pauses_put(InnPause *pauses, int npauses);
 

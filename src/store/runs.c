@@ -39,24 +39,31 @@ static InnPlan insert_many = {
 	6,
 	{UUIDARRAYOID, UUIDARRAYOID, INT4ARRAYOID, UUIDARRAYOID, BOOLARRAYOID, BOOLARRAYOID}};
 
+/*
+ * Written so that the index of outcomes is no choice: while few runs are known to be alive, reading all of them would look as good as
+ * looking for each by its id.
+ */
+#define HAS_NOT_ENDED " (outcome IS NULL) IS TRUE"
+
 static InnPlan start_runs =
 	{"UPDATE inngest.function_runs SET started_at = $2"
-	 " WHERE id = ANY ($1::inngest.ulid[]) AND started_at IS NULL AND outcome IS NULL",
+	 " WHERE id = ANY ($1::inngest.ulid[]) AND started_at IS NULL AND" HAS_NOT_ENDED,
 	 2,
-	 {UUIDARRAYOID, TIMESTAMPTZOID}};
+	 {UUIDARRAYOID, TIMESTAMPTZOID},
+	 .is_generic = true};
 
-/* Ends runs, and reads what they were. */
+/* Ends runs, and reads what they were.  The runs are not joined: a plan that was made for few of them would read all. */
 static InnPlan end_runs = {
-	"WITH ended AS (UPDATE inngest.function_runs r SET outcome = i.outcome::inngest.run_outcome, ended_at = $3"
-	" FROM unnest($1, $2) WITH ORDINALITY AS i (id, outcome, n)"
-	" WHERE r.id = i.id::inngest.ulid AND r.outcome IS NULL"
-	" RETURNING i.n::int4, r.function_id, r.event_id, r.has_defers, r.has_controls)"
-	" SELECT x.n, x.function_id, f.slug, f.app_id, x.has_defers, x.event_id::uuid, x.has_controls," INN_EVENT_COLUMNS
+	"WITH ended AS (UPDATE inngest.function_runs SET outcome = $2::inngest.run_outcome, ended_at = $3"
+	" WHERE id = ANY ($1::inngest.ulid[]) AND" HAS_NOT_ENDED
+	" RETURNING id, function_id, event_id, has_defers, has_controls)"
+	" SELECT x.id, x.function_id, f.slug, f.app_id, x.has_defers, x.event_id::uuid, x.has_controls, f.is_endpoint,"
+	INN_EVENT_COLUMNS
 	" FROM ended x"
-	" JOIN LATERAL (SELECT slug, app_id FROM inngest.functions f WHERE f.id = x.function_id OFFSET 0) f ON true"
+	" JOIN LATERAL (SELECT slug, app_id, is_endpoint FROM inngest.functions f WHERE f.id = x.function_id OFFSET 0) f ON true"
 	" LEFT JOIN LATERAL (SELECT * FROM inngest.events e WHERE e.id = x.event_id OFFSET 0) e ON true",
 	3,
-	{UUIDARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID},
+	{UUIDARRAYOID, TEXTOID, TIMESTAMPTZOID},
 	.is_generic = true};
 
 static InnPlan read_to_call = {
@@ -68,13 +75,12 @@ static InnPlan read_to_call = {
 	{UUIDARRAYOID},
 	.is_generic = true};
 
-static InnPlan set_versions = {
-	"UPDATE inngest.function_runs r SET request_version = v.request_version, is_planning = v.is_planning"
-	" FROM unnest($1, $2, $3) AS v (id, request_version, is_planning)"
-	" WHERE r.id = v.id::inngest.ulid",
-	3,
-	{UUIDARRAYOID, INT2ARRAYOID, BOOLARRAYOID},
-	.is_generic = true};
+static InnPlan set_version =
+	{"UPDATE inngest.function_runs SET request_version = $2::int2, is_planning = $3"
+	 " WHERE id = ANY ($1::inngest.ulid[])",
+	 3,
+	 {UUIDARRAYOID, INT4OID, BOOLOID},
+	 .is_generic = true};
 
 static InnPlan find_run = {"SELECT FROM inngest.function_runs WHERE id = $1::inngest.ulid",
 						   1,
@@ -99,13 +105,13 @@ static InnPlan set_original = {"UPDATE inngest.function_runs SET original_run_id
 							   2,
 							   {UUIDOID, UUIDOID}};
 
-static InnPlan alive_runs =
-	{"SELECT i.ordinality::int4"
-	 " FROM unnest($1::inngest.ulid[]) WITH ORDINALITY AS i (id, ordinality)"
-	 " JOIN inngest.function_runs r ON r.id = i.id"
-	 " WHERE r.outcome IS NULL",
-	 1,
-	 {UUIDARRAYOID}};
+static InnPlan alive_runs = {
+	"SELECT i.ordinality::int4"
+	" FROM unnest($1::inngest.ulid[]) WITH ORDINALITY AS i (id, ordinality),"
+	" LATERAL (SELECT FROM inngest.function_runs x WHERE x.id = i.id AND x.outcome IS NULL OFFSET 0) r",
+	1,
+	{UUIDARRAYOID},
+	.is_generic = true};
 
 static InnPlan insert_attempts = {
 	"INSERT INTO inngest.attempts (run_id, job_id, attempt, status, started_at, ended_at, retry_at, step_id,"
@@ -135,6 +141,8 @@ static InnPlan find_key = {"SELECT FROM inngest.idempotency_keys"
 						   {UUIDOID, UUIDOID, TIMESTAMPTZOID}};
 
 static void insert_in_one_statement(const InnRun *runs, int nruns);
+static int by_outcome(const void *a, const void *b);
+static void end_alike(InnEnding *const *endings, int nendings, TimestampTz now);
 static void read_ending(uint64 row, InnEnding *ending);
 static void attempt_args(const InnAttempt *attempt, InnArg *args);
 static InnArg ulid_array(const InnUlid *ids, int nids);
@@ -187,27 +195,61 @@ inn_runs_start(const InnUlid *ids, int nids, TimestampTz now)
 void
 inn_runs_end(InnEnding *endings, int nendings, TimestampTz now)
 {
+	InnEnding **sorted = palloc(Max(nendings, 1) * sizeof(InnEnding *));
+
+	for (int i = 0; i < nendings; i++)
+	{
+		sorted[i] = &endings[i];
+		endings[i].has_ended = false;
+	}
+	qsort(sorted, nendings, sizeof(InnEnding *), by_outcome);
+	for (int first = 0, next = 0; first < nendings; first = next)
+	{
+		while (next < nendings && sorted[next]->outcome == sorted[first]->outcome)
+			next++;
+		end_alike(&sorted[first], next - first, now);
+	}
+}
+
+/* Those of one outcome together, in the order of their ids. */
+static int
+by_outcome(const void *a, const void *b)
+{
+	const InnEnding *left = *(InnEnding *const *) a;
+	const InnEnding *right = *(InnEnding *const *) b;
+
+	if (left->outcome != right->outcome)
+		return left->outcome < right->outcome ? -1 : 1;
+	return inn_ulid_compare(&left->id, &right->id);
+}
+
+static void
+end_alike(InnEnding *const *endings, int nendings, TimestampTz now)
+{
 	static const char *const names[] = {
 		[INN_RUN_COMPLETED] = "COMPLETED",
 		[INN_RUN_FAILED] = "FAILED",
 		[INN_RUN_CANCELLED] = "CANCELLED",
 		[INN_RUN_SKIPPED] = "SKIPPED",
 	};
-	Datum *ids = palloc(Max(nendings, 1) * sizeof(Datum));
-	Datum *outcomes = palloc(Max(nendings, 1) * sizeof(Datum));
+	Datum *ids = palloc(nendings * sizeof(Datum));
+	InnEnding wanted = {.outcome = endings[0]->outcome};
+	const InnEnding *key = &wanted;
 	uint64 nrows;
 
+	Assert(wanted.outcome < lengthof(names));
 	for (int i = 0; i < nendings; i++)
-	{
-		Assert(endings[i].outcome < lengthof(names));
-		ids[i] = PointerGetDatum(&endings[i].id);
-		outcomes[i] = CStringGetTextDatum(names[endings[i].outcome]);
-		endings[i].has_ended = false;
-	}
+		ids[i] = PointerGetDatum(&endings[i]->id);
 	nrows = INN_RUN(&end_runs, inn_arg_array(ids, NULL, nendings, UUIDOID),
-					inn_arg_array(outcomes, NULL, nendings, TEXTOID), inn_arg_time(now));
+					inn_arg_cstring(names[wanted.outcome]), inn_arg_time(now));
 	for (uint64 i = 0; i < nrows; i++)
-		read_ending(i, &endings[inn_row_int(i, 1) - 1]);
+	{
+		InnEnding **found;
+
+		wanted.id = inn_row_ulid(i, 1);
+		found = bsearch(&key, endings, nendings, sizeof(InnEnding *), by_outcome);
+		read_ending(i, *found);
+	}
 }
 
 static void
@@ -222,30 +264,38 @@ read_ending(uint64 row, InnEnding *ending)
 	ending->app_id = inn_row_uuid(row, 4);
 	ending->has_defers = inn_row_bool(row, 5);
 	ending->has_controls = inn_row_bool(row, 7);
-	(void) inn_row_datum(row, 8, &has_no_event);
+	ending->is_endpoint = inn_row_bool(row, 8);
+	(void) inn_row_datum(row, 9, &has_no_event);
 	ending->has_event = !has_no_event;
 	if (ending->has_event)
-		inn_events_row(row, 8, &event_id, &ending->event);
+		inn_events_row(row, 9, &event_id, &ending->event);
 }
 
+/* Those that say the same together: most do. */
 void
 inn_runs_set_versions(const InnRunVersion *versions, int nversions)
 {
+	bool *is_done = palloc0(Max(nversions, 1) * sizeof(bool));
 	Datum *ids = palloc(Max(nversions, 1) * sizeof(Datum));
-	Datum *numbers = palloc(Max(nversions, 1) * sizeof(Datum));
-	Datum *plannings = palloc(Max(nversions, 1) * sizeof(Datum));
 
-	if (nversions == 0)
-		return;
-	for (int i = 0; i < nversions; i++)
+	for (int first = 0; first < nversions; first++)
 	{
-		ids[i] = PointerGetDatum(&versions[i].run_id);
-		numbers[i] = Int16GetDatum((int16) versions[i].request_version);
-		plannings[i] = BoolGetDatum(versions[i].is_planning);
+		const InnRunVersion *version = &versions[first];
+		int nids = 0;
+
+		for (int i = first; i < nversions && !is_done[first]; i++)
+		{
+			if (is_done[i] || versions[i].request_version != version->request_version ||
+				versions[i].is_planning != version->is_planning)
+				continue;
+			ids[nids++] = PointerGetDatum(&versions[i].run_id);
+			is_done[i] = i > first;
+		}
+		if (nids > 0)
+			(void) INN_RUN(&set_version, inn_arg_array(ids, NULL, nids, UUIDOID),
+						   inn_arg(Int32GetDatum(version->request_version)),
+						   inn_arg(BoolGetDatum(version->is_planning)));
 	}
-	(void) INN_RUN(&set_versions, inn_arg_array(ids, NULL, nversions, UUIDOID),
-				   inn_arg_array(numbers, NULL, nversions, INT2OID),
-				   inn_arg_array(plannings, NULL, nversions, BOOLOID));
 }
 
 void

@@ -43,6 +43,8 @@ typedef struct InnRun
 	bool is_skipped;		  /* born ended */
 	int64 start_timeout_usec; /* from when it is created until it has started; 0: none */
 
+	bool is_held; /* its app is executing it already, until run_at (inn_jobs_take_held) */
+
 	/* of the first call of an app; NULL: as usual (store/jobs.h) */
 	const char *step_id;
 	const char *step_name;
@@ -61,6 +63,7 @@ typedef struct InnEnding
 	bool has_ended; /* now; else it did before, or does not exist, and the rest is not set */
 	bool has_defers;
 	pg_uuid_t app_id;
+	bool is_endpoint; /* its function is */
 	pg_uuid_t function_id;
 	const char *function_slug;
 	bool has_controls;

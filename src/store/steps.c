@@ -29,13 +29,14 @@ static InnPlan insert_steps = {
 	{UUIDARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, INT2ARRAYOID,
 	 TIMESTAMPTZARRAYOID, TIMESTAMPTZARRAYOID}};
 
-static InnPlan find_contradiction =
-	{"SELECT FROM unnest($1, $2, $3) AS n (run_id, id, memo)"
-	 " JOIN inngest.steps s ON s.run_id = n.run_id::inngest.ulid AND s.id = n.id"
-	 " WHERE s.memo::text <> n.memo LIMIT 1",
-	 3,
-	 {UUIDARRAYOID, TEXTARRAYOID, TEXTARRAYOID},
-	 .is_generic = true};
+static InnPlan find_contradiction = {
+	"SELECT FROM unnest($1, $2, $3) AS n (run_id, id, memo),"
+	" LATERAL (SELECT FROM inngest.steps s"
+	" WHERE s.run_id = n.run_id::inngest.ulid AND s.id = n.id AND s.memo::text <> n.memo OFFSET 0) s"
+	" LIMIT 1",
+	3,
+	{UUIDARRAYOID, TEXTARRAYOID, TEXTARRAYOID},
+	.is_generic = true};
 
 static InnPlan read_steps =
 	{"SELECT s.run_id, s.id, CASE WHEN s.size <= $2 THEN s.memo::text END, s.size"
@@ -58,9 +59,9 @@ static InnPlan sum_up = {"SELECT count(*)::int4, coalesce(sum(size), 0)::int8 FR
 
 static InnPlan find_begun = {
 	"SELECT i.n::int4 FROM unnest($2) WITH ORDINALITY AS i (id, n)"
-	" WHERE EXISTS (SELECT FROM inngest.steps s WHERE s.run_id = $1::inngest.ulid AND s.id = i.id)"
-	" OR EXISTS (SELECT FROM inngest.pauses p WHERE p.run_id = $1::inngest.ulid AND p.step_id = i.id)"
-	" OR EXISTS (SELECT FROM inngest.jobs j WHERE j.run_id = $1::inngest.ulid AND j.step_id = i.id)",
+	" WHERE EXISTS (SELECT FROM inngest.steps s WHERE s.run_id = $1::inngest.ulid AND s.id = i.id OFFSET 0)"
+	" OR EXISTS (SELECT FROM inngest.pauses p WHERE p.run_id = $1::inngest.ulid AND p.step_id = i.id OFFSET 0)"
+	" OR EXISTS (SELECT FROM inngest.jobs j WHERE j.run_id = $1::inngest.ulid AND j.step_id = i.id OFFSET 0)",
 	2,
 	{UUIDOID, TEXTARRAYOID},
 	.is_generic = true};

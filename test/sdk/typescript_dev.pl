@@ -17,7 +17,7 @@ $sdk->play_brief('ts-nc-more.json', 'peer-nocp', 'nc');
 $sdk->play_brief('ts-stream.json', 'peer-stream', 'st');
 $sdk->check_cron('peer-cron-cron-min');
 $sdk->check_endpoint('/endpoint/hello?x=1', '{"b":2}');
-$sdk->check_endpoint('/endpoint/async', '{"b":2}');
+$sdk->check_endpoint('/endpoint/async', '"{\\"b\\":2}"');
 $sdk->check_sanity;
 $sdk->check_refused(map { "/api/flow/$_" } qw(conc conc2 throttle ratelimit debounce batch batch-cond priority idem singleton-skip));
 

@@ -15,6 +15,8 @@ $sdk->play('ts-nc.json', 'peer-nocp', signal => 'POST /v1/signals');
 $sdk->play_brief('ts-cp-more.json', 'peer-app', 'cp');
 $sdk->play_brief('ts-nc-more.json', 'peer-nocp', 'nc');
 $sdk->play_brief('ts-stream.json', 'peer-stream', 'st');
+$sdk->check_endpoint('/endpoint/hello?x=1', '{"b":2}');
+$sdk->check_endpoint('/endpoint/async', '"{\\"b\\":2}"');
 $sdk->check_sanity;
 
 done_testing();

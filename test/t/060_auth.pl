@@ -78,7 +78,7 @@ switch_to('cloud');
 	for my $route (split /\n/, $inn->sql("SELECT method || ' ' || path FROM inngest.routes() ORDER BY 1"))
 	{
 		my ($method, $path) = split / /, $route;
-		next if $path =~ m{^/e/};
+		next if $path =~ m{^/e/} || $path =~ m{/output$};    # keys or tokens of their own: below, 077_endpoints.pl
 		if ($path =~ m{^/dev})
 		{
 			is($inn->http($method, $path)->{status}, 404, "$route is not there");

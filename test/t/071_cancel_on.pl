@@ -160,6 +160,15 @@ subtest 'a report that is not committed' => sub {
 	$worker->query_safe('ROLLBACK');
 	cancelled($run, 'after which it is done');
 	wait_for(sub { $inn->sql('SELECT count(*) FROM inngest.pause_matches') == 0 }, 'nothing is left');
+
+	($run, $other) = map { start('plain') } 1, 2;
+	$worker->query_safe("BEGIN; SELECT FROM inngest.lease_runs('{plain}', runs => '{$run}')");
+	$inn->mark_log;
+	$inn->sql(q(SELECT inngest.cancel_runs('plain')));
+	cancelled($other, 'nor does it keep a bulk cancellation');
+	$worker->query_safe('ROLLBACK');
+	cancelled($run, 'which has it later, too');
+	is($inn->log_count(qr/failed and will try again/), 0, 'nobody stumbles');
 	$worker->quit;
 };
 
@@ -183,6 +192,14 @@ subtest 'runs of an app' => sub {
 	is($inn->status($run), 'CANCELLED', 'what comes late does not count');
 	is($inn->sql(qq(SELECT count(*) FROM inngest.events WHERE data->>'run_id' = '$run')), 2, 'it ended once');
 	is(scalar $app->calls('app'), 1, 'nothing is tried again');
+
+	$app->on('app', hang());
+	$run = $inn->sql("SELECT inngest.rerun('$run')");
+	wait_for(sub { (grep { $_->{headers}{'x-run-id'} eq $run } $app->calls('app')) == 1 }, 'the call of the rerun');
+	$inn->send('app/stop', data => { id => 2 });
+	still_runs($run, 'a rerun is meant by the same events');
+	$inn->send('app/stop', data => { id => 1 });
+	cancelled($run, 'and by no others');
 };
 
 done_testing();

@@ -34,6 +34,10 @@ $app->function('nap', events => ['start/nap']);
 $app->on('nap', program(op_sleep('s', '1s'), done(echo('steps'))));
 $app->function('long', events => ['start/long']);
 $app->on('long', program(op_sleep('s', '3s'), done(1)));
+$app->function('waits', events => ['start/waits']);
+$app->on('waits', program(op_wait('w', event => 'waits/go'), done(1)));
+$app->function('brief', events => ['start/brief']);
+$app->on('brief', program(op_wait('w', event => 'brief/go', timeout => '2s'), done(1)));
 $app->function('plain', events => ['start/plain']);
 $app->on('plain', done(1));
 $app->function('retried', events => ['start/retried'], retries => 1);
@@ -120,6 +124,28 @@ END
 	$inn->sql('DELETE FROM public.refused');
 	$inn->wait_for_end($runs[1]);
 	ok(1, 'and is tried until it can be');
+
+	@runs = map { start('waits') } 1 .. 3;
+	$inn->wait_for_pauses($_) for @runs;
+	$inn->sql("INSERT INTO public.refused VALUES ('$runs[1]')");
+	$inn->send('waits/go');
+	$inn->wait_for_end($_) for @runs[ 0, 2 ];
+	is($inn->status($runs[1]), 'RUNNING', 'nor does a step that an event has ended');
+	my $other = start('waits');
+	$inn->wait_for_pauses($other);
+	$inn->send('waits/go');
+	$inn->wait_for_end($other);
+	$inn->sql('DELETE FROM public.refused');
+	$inn->wait_for_end($runs[1]);
+	is($inn->sql('SELECT count(*) FROM inngest.pause_matches'), 0, 'nothing is left');
+
+	@runs = map { start('brief') } 1 .. 3;
+	$inn->wait_for_pauses($_) for @runs;
+	$inn->sql("INSERT INTO public.refused VALUES ('$runs[1]')");
+	$inn->wait_for_end($_) for @runs[ 0, 2 ];
+	is($inn->status($runs[1]), 'RUNNING', 'nor one whose time is over');
+	$inn->sql('DELETE FROM public.refused');
+	$inn->wait_for_end($runs[1]);
 };
 
 subtest 'many at once' => sub {

@@ -27,6 +27,8 @@
 #define CLAIM_SALT UINT64CONST(0x9e3779b97f4a7c15)
 
 static List *add(List *list, const void *item, size_t size);
+static void mark_begun(const InnUlid *run_id, const char *const *ids, int nids, bool *begun,
+					   const InnUlid *of_run, const char *step_id);
 static void end_runs(InnChanges *changes);
 static void record_steps(InnChanges *changes);
 static void put_pauses(InnChanges *changes);
@@ -115,6 +117,43 @@ inn_changes_send(InnChanges *changes, const InnEvent *event)
 	}
 	changes->events[changes->nevents] = *event;
 	inn_ulid_generate(&changes->events[changes->nevents++].id);
+}
+
+void
+inn_changes_begun(const InnChanges *changes, const InnUlid *run_id, const char *const *ids,
+				  int nids, bool *begun)
+{
+	ListCell *cell;
+
+	foreach(cell, changes->steps)
+	{
+		const InnStep *step = lfirst(cell);
+
+		mark_begun(run_id, ids, nids, begun, &step->run_id, step->id);
+	}
+	foreach(cell, changes->pauses)
+	{
+		const InnPause *pause = lfirst(cell);
+
+		mark_begun(run_id, ids, nids, begun, &pause->run_id, pause->step_id);
+	}
+	foreach(cell, changes->jobs)
+	{
+		const InnJob *job = lfirst(cell);
+
+		mark_begun(run_id, ids, nids, begun, &job->run_id, job->step_id);
+	}
+}
+
+/* A step has begun, of any run; none if step_id is NULL. */
+static void
+mark_begun(const InnUlid *run_id, const char *const *ids, int nids, bool *begun,
+		   const InnUlid *of_run, const char *step_id)
+{
+	if (step_id == NULL || memcmp(of_run, run_id, sizeof(InnUlid)) != 0)
+		return;
+	for (int i = 0; i < nids; i++)
+		begun[i] = begun[i] || strcmp(ids[i], step_id) == 0;
 }
 
 bool

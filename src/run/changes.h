@@ -81,6 +81,10 @@ extern void inn_changes_attempt(InnChanges *changes, const InnAttempt *attempt);
 /* An event to be sent; gets its id. */
 extern void inn_changes_send(InnChanges *changes, const InnEvent *event);
 
+/* Which of these steps do the changes collected so far record, queue, or wait for?  Those that they do are set in begun. */
+extern void inn_changes_begun(const InnChanges *changes, const InnUlid *run_id,
+							  const char *const *ids, int nids, bool *begun);
+
 /* Is the run about to end? */
 extern bool inn_changes_is_ending(const InnChanges *changes, const InnUlid *run_id);
 

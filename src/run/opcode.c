@@ -156,6 +156,9 @@ find_begun(Applying *applying)
 		ids[i] = applying->ops[i].id;
 	applying->has_begun = palloc(applying->nops * sizeof(bool));
 	inn_steps_begun(&applying->news->job->run_id, ids, applying->nops, applying->has_begun);
+	/* two discoveries can be settled together */
+	inn_changes_begun(applying->changes, &applying->news->job->run_id, ids, applying->nops,
+					  applying->has_begun);
 }
 
 static void

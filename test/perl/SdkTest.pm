@@ -191,6 +191,22 @@ sub put
 
 # --- features ------------------------------------------------------------------------------------------
 
+# Play scripts to their ends: all at the same time, but those with much data by themselves, since others
+# have times to keep.
+sub send_all
+{
+	my ($self, $scripts, $functions) = @_;
+	my @heavy = grep { /^(?:big|use-api-large-state)$/ } keys %$scripts;
+	my %heavy = map { $_ => delete $scripts->{$_} } @heavy;
+
+	for my $part ($scripts, \%heavy)
+	{
+		$self->send_scripts($part, $functions);
+		$self->wait_for_end;
+	}
+	return;
+}
+
 # Send a feature's events as its script says, each part when so many of its calls are over.
 # Takes { name => [ { events, after_calls }, ... ] }, and plays all of them side by side.
 sub send_scripts
@@ -354,8 +370,7 @@ sub play
 	{
 		$functions{$name} = [ map { "$app-$_->{function}" } @{ $forms->{$name}{runs} } ];
 	}
-	$self->send_scripts({ map { $_ => $forms->{$_}{script} } keys %$forms }, \%functions);
-	$self->wait_for_end;
+	$self->send_all({ map { $_ => $forms->{$_}{script} } keys %$forms }, \%functions);
 	my $ours = $self->forms('ours', $file);
 	for my $name (sort keys %$forms)
 	{
@@ -385,8 +400,7 @@ sub play_brief
 				events => [ map { +{ %$_, name => "$prefix/$_->{name}" } } @{ $_->{events} } ] }
 		} @{ $part->{script} } ];
 	}
-	$self->send_scripts(\%scripts, \%functions);
-	$self->wait_for_end;
+	$self->send_all(\%scripts, \%functions);
 	my $ours = _read($self->forms('brief', $file));
 	for my $name (sort keys %$expected)
 	{

@@ -52,7 +52,7 @@ export function features(inngest, prefix, fake) {
   });
   on("slow-runtime", "slowruntime", async ({ step }) => {
     for (let i = 0; i < 4; i++) {
-      await step.run(`s${i}`, () => new Promise((resolve) => setTimeout(resolve, 900)));
+      await step.run(`s${i}`, () => new Promise((resolve) => setTimeout(resolve, 700)));
     }
     return "ok";
   }, { checkpointing: prefix === "cp" ? { maxRuntime: "2s" } : false });

@@ -1,0 +1,33 @@
+# A step that two calls plan at the same time is executed once, also if their answers are settled together.
+# How: many runs that speak version 1 of the protocol, where each of two parallel steps is followed by a call
+# of its own, and both of these plan the next step.
+use strict;
+use warnings;
+
+use InngestTest;
+use StubApp;
+use Test::More;
+
+use constant RUNS => 60;
+
+my $inn = InngestTest->new('main');
+my $app = StubApp->new(inn => $inn, req_version => 1);
+
+$app->function('f', events => ['t/f']);
+$app->on('f', program(parallel(op_run('a', 1), op_run('b', 2)), op_run('join', 3), done('joined')));
+$app->register;
+
+$inn->http('POST', '/e/test', [ map { { name => 't/f', data => { n => $_ } } } 1 .. RUNS ]);
+wait_for(sub { $inn->sql("SELECT count(*) FROM inngest.runs WHERE status = 'COMPLETED'") == RUNS }, 'all runs are complete');
+
+my %calls;
+$calls{ $_->{step} }{ $_->{body}{ctx}{run_id} }++ for $app->calls('f');
+for my $step (qw(a b join))
+{
+	my $of = $calls{ step_hash($step) };
+
+	is(scalar keys %$of, RUNS, "step $step was executed for each run");
+	is(scalar(grep { $_ > 1 } values %$of), 0, 'once');
+}
+
+done_testing();

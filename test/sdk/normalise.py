@@ -37,9 +37,8 @@ LONG = 500          # characters; the recordings are cut later than this
 LOOSE = {"parallel", "parallel-noopt", "parallel-mixed", "parallel-chain"}
 # Of these even what a call sees races: only steps, attempts and the last call count.
 VERY_LOOSE = {"parallel-noopt"}
-# Flow control, which is another matter, and realtime, which is not there yet.
-LEFT_OUT = {"batch", "batch-cond", "concurrency", "debounce", "idempotency", "priority", "ratelimit", "throttle",
-            "realtime"}
+# What is not there yet.
+LEFT_OUT = {"batch", "batch-cond", "realtime"}
 # Recordings that end before the run does: the calls that are there must come first.
 CUT_SHORT = {"retry-default"}
 

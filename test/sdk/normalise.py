@@ -68,7 +68,7 @@ def name_steps(exchanges):
 class Steady:
     """Values without what differs from run to run."""
 
-    DROPPED = {"timing", "isr", "gid", "tc", "dsid", "dstp", "__serialized"}
+    DROPPED = {"timing", "isr", "gid", "tc", "dsid", "dstp", "__serialized", "cached_until"}
     PATTERNS = [
         (re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}\.[0-9a-f]{40}"), "<correlation>"),
         (re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}"), "<ulid>"),

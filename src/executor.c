@@ -631,8 +631,12 @@ static bool
 has_anything_to_take(void)
 {
 	int64 lowest = inn_tide_take(INN_TIDE_JOBS, my_index);
-	bool have_changed = inn_targets_have_changed();
+	bool have_changed;
 	int nlanes;
+
+	if (inn_tide_take(INN_TIDE_FUNCTIONS, my_index) != PG_INT64_MAX)
+		inn_targets_forget();
+	have_changed = inn_targets_have_changed();
 
 	/* What was beyond a limit may not be any more; one looks for all. */
 	if (have_changed && my_index == 0)

@@ -222,7 +222,7 @@ copy_job(const InnJob *job, const InnControls *controls)
 	flight->job.input = copy_text(job->input, &end);
 	if (controls != NULL)
 		flight->controls = *controls;
-	for (int i = 0; i < flight->controls.nlimits; i++)
+	for (int i = 0; controls != NULL && i < controls->nlimits; i++)
 	{
 		flight->controls.limits[i] = copy_text(controls->limits[i], &end);
 		flight->controls.values[i] = copy_text(controls->values[i], &end);

@@ -90,6 +90,8 @@ static bool settle(void);
 static int choose_answered(InnFlight **flights);
 static bool settle_batch(InnFlight **flights, int nflights);
 static void settle_together(InnFlight **flights, int nflights);
+static void apply_outcomes(InnChanges *changes, InnFlight **flights, InnOutcomeOfCall *outcomes,
+						   const bool *removed, int nflights, bool for_steps);
 static void apply_outcome(InnChanges *changes, InnFlight *flight, InnOutcomeOfCall *outcome);
 static InnCallNews news_of(InnFlight *flight, const InnOutcomeOfCall *outcome);
 static void drop_attempts(InnFlight *flight);
@@ -412,12 +414,10 @@ settle_together(InnFlight **flights, int nflights)
 		ready[nready++] = flights[i];
 	}
 	inn_jobs_remove_ready(jobs, nready, removed);
-	for (int i = 0; i < nready; i++)
-	{
-		/* If it is gone, the run has ended, and what its app says of it counts for nothing. */
-		if (removed[i])
-			apply_outcome(&changes, ready[i], &outcomes[i]);
-	}
+
+	/* Results of steps first: their jobs are gone, so calls that plan these steps could not know of them. */
+	apply_outcomes(&changes, ready, outcomes, removed, nready, true);
+	apply_outcomes(&changes, ready, outcomes, removed, nready, false);
 	inn_settle(&changes);
 	INN_WAIT_POINT("executor before settling is committed");
 	inn_work_commit();
@@ -429,6 +429,18 @@ settle_together(InnFlight **flights, int nflights)
 	{
 		dlist_push_tail(&answered, &busy[i]->answered);
 		settle_at = inn_now() + BUSY_RETRY_USEC;
+	}
+}
+
+/* Of the calls for a step, or of the others.  If a job is gone, the run has ended, and what its app says of it counts for nothing. */
+static void
+apply_outcomes(InnChanges *changes, InnFlight **flights, InnOutcomeOfCall *outcomes,
+			   const bool *removed, int nflights, bool for_steps)
+{
+	for (int i = 0; i < nflights; i++)
+	{
+		if (removed[i] && (flights[i]->job.step_id != NULL) == for_steps)
+			apply_outcome(changes, flights[i], &outcomes[i]);
 	}
 }
 

@@ -8,7 +8,7 @@ use InngestTest;
 use StubApp;
 use Test::More;
 
-use constant RUNS => 60;
+use constant RUNS => 200;
 
 my $inn = InngestTest->new('main');
 my $app = StubApp->new(inn => $inn, req_version => 1);

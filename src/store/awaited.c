@@ -128,19 +128,20 @@ set_bit(uint32 hash)
 char **
 inn_awaited_paths(const char *event_name, int *count)
 {
+	Awaited *kept = awaited;
 	char **paths;
 	uint32 npaths;
 
 	*count = 0;
-	if (awaited == NULL || pg_atomic_read_u32(&awaited->is_full) != 0)
+	if (kept == NULL || pg_atomic_read_u32(&kept->is_full) != 0)
 		return NULL;
-	npaths = pg_atomic_read_u32(&awaited->npaths);
+	npaths = pg_atomic_read_u32(&kept->npaths);
 	pg_read_barrier();
 	paths = palloc(Max(npaths, 1) * sizeof(char *));
 	for (uint32 i = 0; i < npaths; i++)
 	{
-		if (inn_awaited_test_hash(hash_of(event_name, awaited->paths[i])))
-			paths[(*count)++] = awaited->paths[i];
+		if (inn_awaited_test_hash(hash_of(event_name, kept->paths[i])))
+			paths[(*count)++] = kept->paths[i];
 	}
 	return paths;
 }

@@ -497,7 +497,12 @@ inn_pauses_note_awaited(void)
 	uint64 nrows = inn_plan_run(&awaited_names, 0, NULL);
 
 	for (uint64 i = 0; i < nrows; i++)
-		inn_awaited_note(inn_row_text(i, 1), inn_row_text(i, 2));
+	{
+		const char *event_name = inn_row_text(i, 1);
+
+		if (event_name != NULL)
+			inn_awaited_note(event_name, inn_row_text(i, 2));
+	}
 }
 
 void

@@ -12,30 +12,23 @@ import time
 from measure import bare_inserts, number, private_sizes
 from server import Failure, Server, wait_for
 
-BATCH = 500
+BATCH = 500  # events of one request
 AHEAD = 4_000  # runs that have not ended, while throughput is measured
+SDK_AHEAD = 500  # the same with an app that takes longer
 RATE = 500  # events a second, while latency is
+SDK_RATE = 100  # the same with an app that can do no more
 SENDERS = 16  # connections
 KINDS = ("none", "one", "five", "parallel", "sleep", "wait", "mix", "big", "hang")
 TABLES = ("jobs", "pauses", "deliveries", "steps")
 SOME_RUN = "01JD7V3W0000000000000000000"[:26]
 
 
-class Stub:
-    """An app of the program bench/app.c, registered with a server."""
+class App:
+    """What is called: it tells what it has seen."""
 
-    def __init__(self, server, name="bench", sdk="js:v4.24.0", kinds=KINDS):
+    def __init__(self, server, name, port):
         self.server, self.name = server, name
-        self.connection = http.client.HTTPConnection("127.0.0.1", server.app_port, timeout=60)
-        self.url = f"http://127.0.0.1:{server.app_port}/{name}"
-        functions = [{
-            "id": f"{name}-{kind}", "name": kind, "triggers": [{"event": f"{name}/{kind}"}],
-            "steps": {"step": {"id": "step", "name": "step",
-                               "runtime": {"type": "http", "url": f"{self.url}?fnId={name}-{kind}&stepId=step"}}},
-        } for kind in kinds]
-        post(server, "/fn/register", {"url": self.url, "appName": name, "deployType": "ping", "sdk": sdk, "v": "0.1",
-                                      "framework": "stub", "functions": functions})
-        self.figures()
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
 
     def figures(self):
         """What the program has seen since it was asked last, whatever the app."""
@@ -59,37 +52,30 @@ class Stub:
             time.sleep(0.005)
             count -= self.figures()[what]
 
-    def throughput(self, kind, seconds, ends=1):
+    def throughput(self, kind, seconds, ends=1, ahead=AHEAD):
         """Runs per second from event to end, with enough of them under way that nobody waits for events."""
         self.figures()
         sent = ended = 0
         begin = None
         while begin is None or now - begin < seconds:
-            while sent - ended < AHEAD:
+            while sent - ended < ahead:
                 self.send(kind, BATCH)
                 sent += BATCH
             time.sleep(0.02)
             now = time.monotonic()
             ended += self.figures()["ended"] / ends
-            if begin is None and ended >= AHEAD // 2:
+            if begin is None and ended >= ahead // 2:
                 begin, before = now, ended
         rate = (ended - before) / (now - begin)
         self.wait_for("ended", ends * (sent - ended))
         return rate
 
-    def latency(self, seconds):
-        """From events, RATE a second, to the first call of their function: p50 and p99 in milliseconds."""
+    def latency(self, seconds, rate=RATE):
+        """From events, so many a second, to the first call of their function: p50 and p99 in milliseconds."""
         self.figures()
-        send_at_rate(self.server.http_port, "/e/key", seconds,
+        send_at_rate(self.server.http_port, "/e/key", seconds, rate,
                      '{"name":"%s/none","data":{"sent_us":%%d}}' % self.name)
         time.sleep(0.2)
-        return self.milliseconds("first")
-
-    def latency_without_server(self, seconds):
-        """The same, if the app is called by who would send the event."""
-        self.figures()
-        send_at_rate(self.server.app_port, f"/x?fnId={self.name}-none", seconds,
-                     '{"run_id":"%s","data":{"sent_us":%%d}}' % SOME_RUN)
         return self.milliseconds("first")
 
     def overhead(self, seconds):
@@ -106,6 +92,29 @@ class Stub:
         if figures[what] == 0:
             raise Failure(f"the app has seen no call ({figures})")
         return figures[what + "_p50"] / 1e3, figures[what + "_p99"] / 1e3
+
+
+class Stub(App):
+    """An app of the program bench/app.c, registered with a server."""
+
+    def __init__(self, server, name="bench", sdk="js:v4.24.0", kinds=KINDS):
+        super().__init__(server, name, server.app_port)
+        url = f"http://127.0.0.1:{server.app_port}/{name}"
+        functions = [{
+            "id": f"{name}-{kind}", "name": kind, "triggers": [{"event": f"{name}/{kind}"}],
+            "steps": {"step": {"id": "step", "name": "step",
+                               "runtime": {"type": "http", "url": f"{url}?fnId={name}-{kind}&stepId=step"}}},
+        } for kind in kinds]
+        post(server, "/fn/register", {"url": url, "appName": name, "deployType": "ping", "sdk": sdk, "v": "0.1",
+                                      "framework": "stub", "functions": functions})
+        self.figures()
+
+    def latency_without_server(self, seconds):
+        """The same, if the app is called by who would send the event."""
+        self.figures()
+        send_at_rate(self.server.app_port, f"/x?fnId={self.name}-none", seconds, RATE,
+                     '{"run_id":"%s","data":{"sent_us":%%d}}' % SOME_RUN)
+        return self.milliseconds("first")
 
     def calls_without_server(self, seconds):
         """Calls per second that the program answers, if it is asked by wrk."""
@@ -132,6 +141,21 @@ class Stub:
         if figures["first"] != len(ids):
             raise Failure(f"{figures['first']} of {len(ids)} runs were resumed")
         return figures["first_p50"] / 1e3
+
+
+class SdkApp(App):
+    """bench/app.mjs, asked to register; "sdk" with checkpoints, "plain" without."""
+
+    def __init__(self, server, name):
+        super().__init__(server, name, server.sdk_port)
+        url = f"/api/{name}"
+        self.connection.request("PUT", url, json.dumps({"url": f"http://127.0.0.1:{server.sdk_port}{url}"}),
+                                {"Content-Type": "application/json"})
+        reply = self.connection.getresponse()
+        text = reply.read()
+        if reply.status != 200:
+            raise Failure(f"PUT {url}: {reply.status} {text[:300]}")
+        self.figures()
 
 
 connections = {}
@@ -161,7 +185,7 @@ def connect(port):
     return connection
 
 
-def send_at_rate(port, path, seconds, text):
+def send_at_rate(port, path, seconds, rate, text):
     """One request each time it is due, whatever has become of those before; %d in the text is the time."""
     selector = selectors.DefaultSelector()
     idle = []
@@ -172,15 +196,15 @@ def send_at_rate(port, path, seconds, text):
         idle.append(sender)
     begin = time.monotonic()
     sent = 0
-    while sent < RATE * seconds or len(idle) < SENDERS:
-        wait = begin + sent / RATE - time.monotonic()
-        if sent < RATE * seconds and wait <= 0 and idle:
+    while sent < rate * seconds or len(idle) < SENDERS:
+        wait = begin + sent / rate - time.monotonic()
+        if sent < rate * seconds and wait <= 0 and idle:
             body = (text % (time.time() * 1e6)).encode()
             idle.pop().sendall(b"POST %s HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
                                b"Content-Length: %d\r\n\r\n%s" % (path.encode(), len(body), body))
             sent += 1
             continue
-        for key, _ in selector.select(max(wait, 0) if idle and sent < RATE * seconds else 1):
+        for key, _ in selector.select(max(wait, 0) if idle and sent < rate * seconds else 1):
             if not key.fileobj.recv(4096).startswith(b"HTTP/1.1 200"):
                 raise Failure("a request was not accepted")
             idle.append(key.fileobj)
@@ -391,5 +415,28 @@ def hanging(server, table, effort):
                           "<= 1.10", lambda _, ratio: ratio <= 1.1)
 
 
-MEASUREMENTS = (("speed", speed), ("snapshot", snapshot), ("calls", calls), ("hanging", hanging))
+def sdk(server, table, effort):
+    """The same with the TypeScript SDK, against the app in C."""
+    if not server.start_sdk_app():
+        return
+    seconds = effort.seconds
+    stub = Stub(server)
+    for name, what in (("sdk", "TypeScript SDK"), ("plain", "TypeScript SDK without checkpoints")):
+        app = SdkApp(server, name)
+        app.throughput("one", 1, ahead=SDK_AHEAD)
+        figures = effort.compare(stub=lambda: stub.latency(seconds, SDK_RATE),
+                                 app=lambda: app.latency(seconds, SDK_RATE))
+        for i, point in enumerate(("p50", "p99")):
+            table.compare(f"{what}: event to first call at {SDK_RATE}/s, {point}", [each[i] for each in figures["app"]], "ms",
+                          [each[i] for each in figures["stub"]])
+        for unit, kind, steps in (("runs of one step", "one", 1), ("steps, five in a run", "five", 5)):
+            figures = effort.compare(stub=lambda: steps * stub.throughput(kind, seconds),
+                                     app=lambda: steps * app.throughput(kind, seconds, ahead=SDK_AHEAD))
+            table.compare(f"{what}: {unit}", figures["app"], "/s", figures["stub"])
+        if name == "plain":
+            figures = effort.compare(stub=lambda: stub.overhead(seconds), app=lambda: app.overhead(seconds))
+            table.compare(f"{what}: an answer to the next call, p50", figures["app"], "ms", figures["stub"])
+
+
+MEASUREMENTS = (("speed", speed), ("sdk", sdk), ("snapshot", snapshot), ("calls", calls), ("hanging", hanging))
 ON_REQUEST = (("long-snapshot", long_snapshot),)

@@ -67,8 +67,8 @@ class Server:
         self.work = tempfile.mkdtemp(prefix="inngest-bench.")
         self.user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
         self.children = []
-        self.postgres_port, self.http_port, self.redis_port, self.constant_port, self.app_port = (
-            free_port() for _ in range(5))
+        self.postgres_port, self.http_port, self.redis_port, self.constant_port, self.app_port, self.sdk_port = (
+            free_port() for _ in range(6))
         self.url = f"http://127.0.0.1:{self.http_port}"
         self.constant_url = f"http://127.0.0.1:{self.constant_port}/"
         os.chmod(self.work, 0o755)
@@ -119,6 +119,20 @@ class Server:
         program = f"{self.work}/{name}"
         run(os.environ.get("CC", "cc"), "-O2", "-Wall", "-Wextra", "-o", program, f"{TREE}/bench/{name}.c", *libraries)
         return program
+
+    def start_sdk_app(self):
+        """bench/app.mjs, with what test/sdk/ts needs.  False if that cannot be installed."""
+        prepared = run(f"{TREE}/test/sdk/prepare", f"{TREE}/test/sdk/ts", timeout=600).split("\t")
+        if prepared[1] == "skip":
+            print(f"   no TypeScript SDK: {prepared[2]}", flush=True)
+            return False
+        os.mkdir(f"{self.work}/sdk")
+        shutil.copy(f"{TREE}/bench/app.mjs", f"{self.work}/sdk")
+        os.symlink(os.path.realpath(f"{TREE}/test/sdk/ts/node_modules"), f"{self.work}/sdk/node_modules")
+        self.start_child("sdk", "env", f"PORT={self.sdk_port}", f"INNGEST_DEV={self.url}", prepared[1].split()[0],
+                         f"{self.work}/sdk/app.mjs")
+        wait_for(lambda: self.listens(self.sdk_port), "the app of the SDK")
+        return True
 
     def build_evaluate(self):
         """A library with the evaluator of expressions, for CREATE FUNCTION."""

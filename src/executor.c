@@ -97,6 +97,8 @@ static InnCallNews news_of(InnFlight *flight, const InnOutcomeOfCall *outcome);
 static void drop_attempts(InnFlight *flight);
 static void fail_alone(InnFlight *flight, const ErrorData *error);
 static void land(InnFlight *flight);
+static void leave(InnFlight *flight);
+static void let_go(InnFlight *flight);
 static void report(const char *what, const ErrorData *error);
 static bool take(void);
 static bool has_anything_to_take(void);
@@ -232,7 +234,7 @@ note_reply(InnClientReply *reply)
 			if (reply->error == INN_CLIENT_BUSY)
 			{
 				/* It was not made, and is no attempt: once more, when there is room. */
-				land(flight);
+				leave(flight);
 				reread_at = inn_now() + FAILURE_RETRY_USEC;
 				return;
 			}
@@ -549,18 +551,32 @@ fail_alone(InnFlight *flight, const ErrorData *error)
 		reread_at = inn_now() + FAILURE_RETRY_USEC;
 	}
 	PG_END_TRY();
-	land(flight);
+	leave(flight);
 }
 
 /* It is done with, whatever has become of it. */
 static void
 land(InnFlight *flight)
 {
+	let_go(flight);
+	inn_lanes_forget(flight);
+}
+
+/* Its job may still be there. */
+static void
+leave(InnFlight *flight)
+{
+	let_go(flight);
+	inn_lanes_leave(flight);
+}
+
+static void
+let_go(InnFlight *flight)
+{
 	inn_dispatch_end(flight->job.id, NULL);
 	inn_gateways_free(flight);
 	if (flight->reply != NULL)
 		inn_client_free(flight->reply);
-	inn_lanes_forget(flight);
 }
 
 static void
@@ -662,9 +678,9 @@ has_anything_to_take(void)
 	if (have_changed || reread_at <= inn_now())
 	{
 		reread_at = INN_NEVER;
-		lowest = PG_INT64_MIN;
+		inn_lanes_reread();
 	}
-	if (lowest == PG_INT64_MIN)
+	if (have_changed || lowest == PG_INT64_MIN)
 		inn_lanes_note_apps_unknown();
 	if (lowest != PG_INT64_MAX)
 		inn_lanes_rewind(lowest);
@@ -812,10 +828,13 @@ claim_jobs(InnFlight **flights, InnBlocked *blocked, int *nblocked)
 			continue;
 		}
 		if (claim == INN_CLAIM_BLOCKED && inn_run_claim(&flight->job.run_id))
+		{
 			blocked[(*nblocked)++] = (InnBlocked){flight->job, slots[blocking], flight->rank};
-		else
-			reread_at = now + CLAIMED_RETRY_USEC;
-		inn_lanes_forget(flight);
+			inn_lanes_forget(flight);
+			continue;
+		}
+		reread_at = now + CLAIMED_RETRY_USEC;
+		inn_lanes_leave(flight);
 	}
 	return nflights;
 }
@@ -928,7 +947,7 @@ make_calls(InnPrepared *prepared, int nprepared)
 		}
 		if (prepared[i].readiness == INN_CALL_READY)
 			reread_at = inn_now() + FAILURE_RETRY_USEC;
-		land(flight);
+		leave(flight);
 	}
 }
 

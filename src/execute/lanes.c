@@ -49,6 +49,7 @@ static size_t large_bytes; /* of calls under way */
 
 static InnLane *new_lane(const pg_uuid_t *app_id);
 static InnLane *find_lane(const pg_uuid_t *app_id);
+static void rewind_lane(InnLane *lane, int64 after);
 static int by_run(const pairingheap_node *a, const pairingheap_node *b, void *arg);
 static InnFlight *copy_job(const InnJob *job, const InnControls *controls);
 static size_t text_size(const char *text);
@@ -106,6 +107,7 @@ new_lane(const pg_uuid_t *app_id)
 
 	lane->app_id = *app_id;
 	lane->after = PG_INT64_MIN;
+	lane->left = PG_INT64_MAX;
 	lane->has_more = true;
 	dlist_init(&lane->aside);
 	lane->waiting = pairingheap_allocate(by_run, NULL);
@@ -147,9 +149,26 @@ inn_lanes_rewind(int64 position)
 	int64 after = position == PG_INT64_MIN ? position : position - 1;
 
 	for (int i = 0; i < nlanes; i++)
+		rewind_lane(lanes[i], after);
+}
+
+static void
+rewind_lane(InnLane *lane, int64 after)
+{
+	lane->after = Min(lane->after, after);
+	lane->has_more = true;
+}
+
+/* Not from the beginning: while a transaction stays open, there may be a million jobs that were deleted. */
+void
+inn_lanes_reread(void)
+{
+	for (int i = 0; i < nlanes; i++)
 	{
-		lanes[i]->after = Min(lanes[i]->after, after);
-		lanes[i]->has_more = true;
+		if (lanes[i]->left == PG_INT64_MAX)
+			continue;
+		rewind_lane(lanes[i], lanes[i]->left - 1);
+		lanes[i]->left = PG_INT64_MAX;
 	}
 }
 
@@ -369,6 +388,13 @@ inn_lanes_forget(InnFlight *flight)
 		look_aside();
 	stop_calling(flight);
 	pfree(flight);
+}
+
+void
+inn_lanes_leave(InnFlight *flight)
+{
+	flight->lane->left = Min(flight->lane->left, flight->job.position);
+	inn_lanes_forget(flight);
 }
 
 /* There is room for a large call.  Whose turn it is shows when they are taken; two of each lane, because they may be smaller. */

@@ -76,6 +76,7 @@ struct InnLane
 {
 	pg_uuid_t app_id;
 	int64 after;		  /* jobs up to this position have been read */
+	int64 left;			  /* the first of those that were read and left; PG_INT64_MAX: none */
 	bool has_more;		  /* there may be jobs beyond it */
 	pairingheap *waiting; /* InnFlight, the oldest run on top */
 	dlist_head aside;	  /* InnFlight, large ones for which there was no room */
@@ -112,9 +113,16 @@ extern bool inn_lanes_can_take(int max_calls, int max_calls_per_app);
 /* May one that was taken be called with so many bytes?  False: not now; it was set aside, and comes again when others have ended. */
 extern bool inn_lanes_admit(InnFlight *flight, size_t bytes);
 
-/* One that was taken, and is not executed now: back into the lane, or forget it. */
+/*
+ * One that was taken, and is not executed: back into the lane; forget it, because its job is done; or leave its job where it is,
+ * until inn_lanes_reread().
+ */
 extern void inn_lanes_put_back(InnFlight *flight);
 extern void inn_lanes_forget(InnFlight *flight);
+extern void inn_lanes_leave(InnFlight *flight);
+
+/* Read again from the first job on that was left. */
+extern void inn_lanes_reread(void);
 
 extern int inn_lanes_calls(void);
 extern int inn_lanes_waiting(void);

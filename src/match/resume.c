@@ -43,6 +43,9 @@
 /* How long events that concern nobody may lie about; senders know that (store/deliveries.c). */
 #define NAP_USEC USECS_PER_SEC
 
+/* To ask whether anybody waits should not take longer. */
+#define ASKING_USEC (INT64CONST(2) * 1000)
+
 /* How far one has come. */
 typedef struct Progress
 {
@@ -57,6 +60,7 @@ typedef struct Progress
 static Progress progress = {.mark = PG_INT64_MIN};
 static bool is_behind = true; /* there may be rows beyond */
 static TimestampTz nap_until = INN_NEVER;
+static TimestampTz ask_at = DT_NOBEGIN;
 static InnRedo redo;
 
 /* What becomes of these when the transaction is committed. */
@@ -68,6 +72,8 @@ static void go_back_to(int64 position);
 static void note_awaited_once(void);
 static bool show(const InnDelivery *delivery, InnChanges *changes, int *budget);
 static bool concerns_somebody(const InnDelivery *delivery);
+static bool is_worth_asking(void);
+static bool ask_table(const InnDelivery *delivery);
 
 TimestampTz
 inn_resume_due(void)
@@ -209,7 +215,29 @@ concerns_somebody(const InnDelivery *delivery)
 	for (int i = 0; i < delivery->nnames; i++)
 	{
 		if (inn_awaited_test_hash(inn_awaited_hash(delivery->names[i])))
-			return inn_pauses_wait_for(delivery->names, delivery->nnames);
+			return is_worth_asking() ? ask_table(delivery) : true;
 	}
 	return false;
+}
+
+/*
+ * Where many rows were deleted that a transaction still sees, asking whether anybody waits takes longer than showing the
+ * event.  Then it is not asked for a hundred times as long.
+ */
+static bool
+is_worth_asking(void)
+{
+	return ask_at <= inn_now_real();
+}
+
+static bool
+ask_table(const InnDelivery *delivery)
+{
+	TimestampTz begin = inn_now_real();
+	bool answer = inn_pauses_wait_for(delivery->names, delivery->nnames);
+	TimestampTz end = inn_now_real();
+
+	if (end - begin > ASKING_USEC)
+		ask_at = end + 100 * (end - begin);
+	return answer;
 }

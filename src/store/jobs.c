@@ -148,18 +148,27 @@ static InnPlan read_blocked = {"SELECT id, run_id::uuid, rank FROM inngest.jobs"
 							   {UUIDOID, UUIDOID, INT4OID},
 							   .is_generic = true};
 
-static InnPlan block_jobs =
-	{"UPDATE inngest.jobs j SET position = NULL, blocked_on = i.key, rank = i.rank"
-	 " FROM unnest($1, $2, $3, $4) AS i (app_id, position, key, rank)"
-	 " WHERE j.app_id = i.app_id AND j.position = i.position AND j.position IS NOT NULL",
-	 4,
-	 {UUIDARRAYOID, INT8ARRAYOID, UUIDARRAYOID, INT8ARRAYOID},
-	 .is_generic = true};
+/* Found first, as those that are deleted. */
+static InnPlan block_jobs = {
+	"WITH wanted AS MATERIALIZED (SELECT i.key, i.rank, x.place"
+	" FROM unnest($1, $2, $3, $4) AS i (app_id, position, key, rank),"
+	" LATERAL (SELECT j.ctid AS place FROM inngest.jobs j"
+	" WHERE j.app_id = i.app_id AND j.position = i.position AND j.position IS NOT NULL OFFSET 0) x)"
+	" UPDATE inngest.jobs j SET position = NULL, blocked_on = w.key, rank = w.rank"
+	" FROM wanted w"
+	" WHERE j.ctid = ANY (ARRAY (SELECT place FROM wanted)) AND j.ctid = w.place",
+	4,
+	{UUIDARRAYOID, INT8ARRAYOID, UUIDARRAYOID, INT8ARRAYOID},
+	.is_generic = true};
 
 static InnPlan unblock_jobs =
-	{"UPDATE inngest.jobs j SET position = i.position, blocked_on = NULL, rank = NULL"
-	 " FROM unnest($2, $3, $4) AS i (run_id, id, position)"
-	 " WHERE j.run_id = i.run_id::inngest.ulid AND j.id = i.id AND j.blocked_on = $1",
+	{"WITH wanted AS MATERIALIZED (SELECT i.position, x.place"
+	 " FROM unnest($2, $3, $4) AS i (run_id, id, position),"
+	 " LATERAL (SELECT j.ctid AS place FROM inngest.jobs j"
+	 " WHERE j.run_id = i.run_id::inngest.ulid AND j.id = i.id AND j.blocked_on = $1 OFFSET 0) x)"
+	 " UPDATE inngest.jobs j SET position = w.position, blocked_on = NULL, rank = NULL"
+	 " FROM wanted w"
+	 " WHERE j.ctid = ANY (ARRAY (SELECT place FROM wanted)) AND j.ctid = w.place",
 	 4,
 	 {UUIDOID, UUIDARRAYOID, INT8ARRAYOID, INT8ARRAYOID},
 	 .is_generic = true};

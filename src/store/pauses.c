@@ -164,7 +164,7 @@ static InnPlan next_expiry = {"SELECT expires_at FROM inngest.pauses"
 							  .is_generic = true};
 
 static InnPlan awaited_names =
-	{"SELECT DISTINCT event_name FROM inngest.pauses WHERE event_name IS NOT NULL", 0, {0}};
+	{"SELECT DISTINCT event_name, path FROM inngest.pauses WHERE event_name IS NOT NULL", 0, {0}};
 
 static InnPlan open_groups = {
 	"SELECT r.n::int4 FROM unnest($1) WITH ORDINALITY AS r (id, n)"
@@ -230,7 +230,7 @@ static void
 tell_about(const InnPause *pause)
 {
 	if (pause->event_name != NULL)
-		inn_awaited_note(pause->event_name);
+		inn_awaited_note(pause->event_name, pause->path);
 	inn_tide_note(INN_TIDE_EXPIRIES, pause->expires_at);
 	inn_wake_at_commit_for(INN_ROLE_SCHEDULER, pause->expires_at);
 }
@@ -312,9 +312,13 @@ inn_pauses_give_up_signal(const char *signal)
 char **
 inn_pauses_paths(const char *event_name, int *count)
 {
-	uint64 nrows = INN_RUN(&pause_paths, inn_arg_cstring(event_name));
-	char **paths = palloc(Max(nrows, 1) * sizeof(char *));
+	char **paths = inn_awaited_paths(event_name, count);
+	uint64 nrows;
 
+	if (paths != NULL)
+		return paths;
+	nrows = INN_RUN(&pause_paths, inn_arg_cstring(event_name));
+	paths = palloc(Max(nrows, 1) * sizeof(char *));
 	for (uint64 i = 0; i < nrows; i++)
 		paths[i] = inn_row_text(i, 1);
 	*count = (int) nrows;
@@ -493,7 +497,12 @@ inn_pauses_note_awaited(void)
 	uint64 nrows = inn_plan_run(&awaited_names, 0, NULL);
 
 	for (uint64 i = 0; i < nrows; i++)
-		inn_awaited_note(inn_row_text(i, 1));
+	{
+		const char *event_name = inn_row_text(i, 1);
+
+		if (event_name != NULL)
+			inn_awaited_note(event_name, inn_row_text(i, 2));
+	}
 }
 
 void

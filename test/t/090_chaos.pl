@@ -1,5 +1,5 @@
 # Everything is killed all the time, and nothing is lost and nothing happens twice: the workers (SIGTERM, SIGKILL), the
-# postmaster (SIGKILL), the app, Redis.
+# postmaster (SIGKILL), the app, Redis; and the number of executors changes, so that they hand runs over.
 #
 # How: runs of a function with steps, a fan-out, a sleep and a wait, whose results are random and written down by the app before
 # anybody hears of them (chaos/app.py).  Every 0.5 to 3 s something is killed.  Events are sent until they are acknowledged,
@@ -107,7 +107,7 @@ my %killed;
 
 sub kill_something
 {
-	my $what = (qw(worker worker worker postmaster app redis))[ rand(6) ];
+	my $what = (qw(worker worker worker postmaster app redis executors))[ rand(7) ];
 	my $name = $what;
 
 	if ($what eq 'worker')
@@ -118,6 +118,12 @@ sub kill_something
 	}
 	elsif ($what eq 'postmaster') { kill_postmaster() }
 	elsif ($what eq 'app') { kill_app() }
+	elsif ($what eq 'executors')
+	{
+		my $count = 1 + int(rand(3));
+		$name = "$count executors";
+		$inn->set_and_reload('inngest.executors', $count);
+	}
 	else { kill_redis() }
 	$killed{$name}++;
 	return;
@@ -174,7 +180,7 @@ sub count_unended
 	return eval { $inn->sql("SELECT count(*) FROM inngest.function_runs WHERE outcome IS NULL") } // -1;
 }
 
-# One round: kill and send until all have ended.  Returns the keys.
+# One round: kill, change and send until all have ended.  Returns the keys.
 sub round
 {
 	my ($seed) = @_;

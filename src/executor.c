@@ -61,8 +61,8 @@
 /* Calls beyond inngest.max_calls: those that apps may always have, pings, requests of functions. */
 #define CALLS_BEYOND 512
 
-/* Bodies of calls that are under way, together; the client allows a little more. */
-#define MAX_REQUEST_BYTES ((size_t) 192 * 1024 * 1024)
+/* Answers of one transaction, in bytes. */
+#define BATCH_BYTES (8 * 1024 * 1024)
 
 /* When to try again what somebody else holds, and what the server could not do. */
 #define BUSY_RETRY_USEC (INT64CONST(2) * 1000)
@@ -77,7 +77,6 @@ static TimestampTz reread_at;  /* jobs that somebody else held are to be read ag
 static TimestampTz take_at;	   /* after a failure, jobs are taken again */
 static TimestampTz release_at; /* after a failure, jobs that wait for a place are looked at again */
 static TimestampTz ping_at;	   /* after a failure, apps are asked for their functions again */
-static size_t request_bytes;   /* of calls under way */
 static int nexecutors;		   /* how many share the runs */
 
 static void release_claims(int code, Datum arg);
@@ -106,6 +105,7 @@ static bool has_controls(const pg_uuid_t *function_id);
 static bool is_mine(const InnUlid *run_id);
 static int claim_jobs(InnFlight **flights, InnBlocked *blocked, int *nblocked);
 static bool release(void);
+static void admit(InnPrepared *prepared, int nprepared);
 static void start_runs(const InnPrepared *prepared, int nprepared, TimestampTz now);
 static void end_runs(const InnPrepared *prepared, int nprepared);
 static void make_calls(InnPrepared *prepared, int nprepared);
@@ -200,7 +200,6 @@ inn_executor_recover(void)
 	inn_ping_forget();
 	inn_dispatch_end_all();
 	dlist_init(&answered);
-	request_bytes = 0;
 	inn_lanes_reset();
 	inn_targets_forget();
 	inn_blocked_look_at_all();
@@ -338,9 +337,13 @@ static int
 choose_answered(InnFlight **flights)
 {
 	int nflights = 0;
+	size_t bytes = 0;
 
-	while (nflights < BATCH && !dlist_is_empty(&answered))
-		flights[nflights++] = dlist_container(InnFlight, answered, dlist_pop_head_node(&answered));
+	while (nflights < BATCH && bytes < BATCH_BYTES && !dlist_is_empty(&answered))
+	{
+		flights[nflights] = dlist_container(InnFlight, answered, dlist_pop_head_node(&answered));
+		bytes += flights[nflights++]->reply->size;
+	}
 	return nflights;
 }
 
@@ -545,7 +548,6 @@ land(InnFlight *flight)
 	inn_gateways_free(flight);
 	if (flight->reply != NULL)
 		inn_client_free(flight->reply);
-	request_bytes -= flight->request_bytes;
 	inn_lanes_forget(flight);
 }
 
@@ -565,11 +567,14 @@ static bool
 take(void)
 {
 	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext batch_context;
 	ErrorData *volatile error = NULL;
 	volatile bool any = false;
 
 	if (take_at > inn_now() || !has_anything_to_take())
 		return false;
+	batch_context = AllocSetContextCreate(caller, "inngest taking", ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(batch_context);
 	PG_TRY();
 	{
 		any = take_batch();
@@ -580,9 +585,10 @@ take(void)
 		error = CopyErrorData();
 		FlushErrorState();
 		inn_work_abort();
-		MemoryContextSwitchTo(caller);
 	}
 	PG_END_TRY();
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(batch_context);
 
 	if (error == NULL)
 		return any;
@@ -631,8 +637,12 @@ static bool
 has_anything_to_take(void)
 {
 	int64 lowest = inn_tide_take(INN_TIDE_JOBS, my_index);
-	bool have_changed = inn_targets_have_changed();
+	bool have_changed;
 	int nlanes;
+
+	if (inn_tide_take(INN_TIDE_FUNCTIONS, my_index) != PG_INT64_MAX)
+		inn_targets_forget();
+	have_changed = inn_targets_have_changed();
 
 	/* What was beyond a limit may not be any more; one looks for all. */
 	if (have_changed && my_index == 0)
@@ -670,6 +680,8 @@ take_batch(void)
 	PG_TRY();
 	{
 		inn_attempts_prepare(flights, nflights, now, prepared);
+		admit(prepared, nflights);
+		inn_attempts_read_state(prepared, nflights);
 		start_runs(prepared, nflights, now);
 		end_runs(prepared, nflights);
 		inn_blocked_put_aside(blocked, nblocked);
@@ -767,7 +779,7 @@ claim_jobs(InnFlight **flights, InnBlocked *blocked, int *nblocked)
 	int nflights = 0;
 
 	*nblocked = 0;
-	while (nflights < room && *nblocked < BATCH && request_bytes < MAX_REQUEST_BYTES)
+	while (nflights < room && *nblocked < BATCH)
 	{
 		InnFlight *flight = inn_lanes_take(inn_max_calls, inn_max_calls_per_app);
 		InnSlot slots[INN_DISPATCH_MAX_SLOTS] = {0};
@@ -794,6 +806,18 @@ claim_jobs(InnFlight **flights, InnBlocked *blocked, int *nblocked)
 		inn_lanes_forget(flight);
 	}
 	return nflights;
+}
+
+/* Not too many bytes at a time. */
+static void
+admit(InnPrepared *prepared, int nprepared)
+{
+	for (int i = 0; i < nprepared; i++)
+	{
+		if (prepared[i].readiness == INN_CALL_READY &&
+			!inn_lanes_admit(prepared[i].flight, prepared[i].bytes))
+			prepared[i].readiness = INN_CALL_ASIDE;
+	}
 }
 
 /* Runs that begin with these calls.  Nobody waits for that to reach the disk: if it is lost, so are the calls. */
@@ -884,13 +908,14 @@ make_calls(InnPrepared *prepared, int nprepared)
 		InnFlight *flight = prepared[i].flight;
 
 		if (prepared[i].readiness == INN_CALL_READY && inn_attempt_start(&prepared[i], key))
+			continue;
+		if (prepared[i].readiness == INN_CALL_ASIDE)
 		{
-			request_bytes += flight->request_bytes;
+			inn_dispatch_end(flight->job.id, NULL);
 			continue;
 		}
 		if (prepared[i].readiness == INN_CALL_READY)
 			reread_at = inn_now() + FAILURE_RETRY_USEC;
-		flight->request_bytes = 0;
 		land(flight);
 	}
 }
@@ -902,6 +927,7 @@ give_back(InnFlight **flights, int nflights)
 	for (int i = 0; i < nflights; i++)
 	{
 		inn_dispatch_end(flights[i]->job.id, NULL);
-		inn_lanes_put_back(flights[i]);
+		if (flights[i]->state == INN_FLIGHT_CALLING)
+			inn_lanes_put_back(flights[i]);
 	}
 }

@@ -25,6 +25,7 @@
 	X(TIMERS)	  /* inngest.jobs that wait for a time, by that: the scheduler */ \
 	X(EXPIRIES)	  /* inngest.pauses, by when they expire: the scheduler */ \
 	X(DELIVERIES) /* inngest.deliveries, by position: the scheduler */ \
+	X(FUNCTIONS)  /* inngest.functions that have changed, in no order: each executor */ \
 	X(SYNCS)	  /* inngest.syncs and apps with an error, in no order: the first executor */
 
 typedef enum InnTide

@@ -4,7 +4,8 @@
  *	  What a call says, and what its answer comes to.
  *
  * Everything that calls say is read for all calls of a turn together: the runs with their events, and the steps that have ended.  Memos
- * are canonical JSON already; large ones are read only for a call that really carries them.
+ * are canonical JSON already; large ones are read only for a call that really carries them, and forgotten when the client has its copy
+ * of the body.
  *
  * IDENTIFICATION
  *	  src/execute/attempt.c
@@ -12,6 +13,8 @@
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
+
+#include "utils/memutils.h"
 
 #include "base/jcs.h"
 #include "base/json.h"
@@ -29,8 +32,9 @@ static void refuse(InnPrepared *prepared, const char *name, const char *message)
 static bool put_event(InnPrepared *prepared);
 static void put_state(InnPrepared *prepared, const InnStep *steps, int nsteps);
 static void put_defers(InnPrepared *prepared, const InnUlid *run_ids, int nprepared);
-static void read_large_memos(InnPrepared *prepared, InnMemo *memos, const InnStep *steps,
-							 int nsteps);
+static bool carries_state(const InnPrepared *prepared);
+static bool lacks_memos(const InnPrepared *prepared);
+static void read_memos(InnPrepared *prepared);
 
 void
 inn_attempts_prepare(InnFlight *const *flights, int nflights, TimestampTz now,
@@ -179,14 +183,56 @@ put_state(InnPrepared *prepared, const InnStep *steps, int nsteps)
 			   psprintf("The function run exceeded the step limit of %d steps.", INN_STEPS_MAX));
 		return;
 	}
-	if (!prepared->function->is_endpoint &&
-		(flight->state_size.bytes <= INN_REQUEST_MAX_BYTES || prepared->function->is_go))
-	{
-		read_large_memos(prepared, memos, steps, nsteps);
+	if (carries_state(prepared))
 		prepared->bytes += flight->state_size.bytes;
-	}
 	prepared->subject.stack = memos;
 	prepared->subject.nstack = nsteps;
+}
+
+static bool
+carries_state(const InnPrepared *prepared)
+{
+	return prepared->flight->state_size.bytes <= INN_REQUEST_MAX_BYTES || prepared->function->is_go;
+}
+
+void
+inn_attempts_read_state(InnPrepared *prepared, int nprepared)
+{
+	for (int i = 0; i < nprepared; i++)
+	{
+		if (prepared[i].readiness == INN_CALL_READY && carries_state(&prepared[i]) &&
+			lacks_memos(&prepared[i]))
+			read_memos(&prepared[i]);
+	}
+}
+
+static bool
+lacks_memos(const InnPrepared *prepared)
+{
+	for (int i = 0; i < prepared->subject.nstack; i++)
+	{
+		if (prepared->subject.stack[i].json == NULL)
+			return true;
+	}
+	return false;
+}
+
+static void
+read_memos(InnPrepared *prepared)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	InnMemo *memos = prepared->subject.stack;
+
+	prepared->large = AllocSetContextCreate(caller, "inngest large call", ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(prepared->large);
+	for (int i = 0; i < prepared->subject.nstack; i++)
+	{
+		if (memos[i].json == NULL)
+			memos[i].json = inn_steps_memo(&prepared->flight->job.run_id, memos[i].step_id);
+		if (memos[i].json == NULL)
+			elog(ERROR, "step \"%s\" of a run is gone", memos[i].step_id);
+	}
+	MemoryContextSwitchTo(caller);
 }
 
 /* What runs have deferred, so that they need not report it again.  Few runs have any. */
@@ -225,25 +271,17 @@ put_defers(InnPrepared *prepared, const InnUlid *run_ids, int nprepared)
 	}
 }
 
-static void
-read_large_memos(InnPrepared *prepared, InnMemo *memos, const InnStep *steps, int nsteps)
-{
-	for (int i = 0; i < nsteps; i++)
-	{
-		if (memos[i].json == NULL)
-			memos[i].json = inn_steps_memo(&prepared->flight->job.run_id, steps[i].id);
-		if (memos[i].json == NULL)
-			elog(ERROR, "step \"%s\" of a run is gone", steps[i].id);
-	}
-}
-
 bool
 inn_attempt_start(InnPrepared *prepared, const char *signing_key)
 {
 	InnFlight *flight = prepared->flight;
+	MemoryContext caller = CurrentMemoryContext;
 	InnRequestText text;
 	const char *method = "POST";
+	bool is_started;
 
+	if (prepared->large != NULL)
+		MemoryContextSwitchTo(prepared->large);
 	prepared->subject.request_id = flight->request_id;
 	prepared->subject.signing_key = signing_key;
 	prepared->subject.now_s = inn_unix_ms(inn_now_real()) / 1000;
@@ -254,17 +292,20 @@ inn_attempt_start(InnPrepared *prepared, const char *signing_key)
 	flight->event_id = prepared->run.event_id;
 	flight->request_version = prepared->run.request_version;
 	flight->is_endpoint = prepared->function->is_endpoint;
-	flight->request_bytes = text.body.len;
-	return inn_client_start(&(InnClientRequest){
-			   .method = method,
-			   .url = text.url,
-			   .headers = (const char *const *) text.headers,
-			   .nheaders = text.nheaders,
-			   .body = text.body.data,
-			   .body_size = text.body.len,
-			   .stays = flight->is_endpoint,
-			   .cookie = flight,
-		   }) != NULL;
+	is_started = inn_client_start(&(InnClientRequest){
+					 .method = method,
+					 .url = text.url,
+					 .headers = (const char *const *) text.headers,
+					 .nheaders = text.nheaders,
+					 .body = text.body.data,
+					 .body_size = text.body.len,
+					 .stays = flight->is_endpoint,
+					 .cookie = flight,
+				 }) != NULL;
+	MemoryContextSwitchTo(caller);
+	if (prepared->large != NULL)
+		MemoryContextDelete(prepared->large);
+	return is_started;
 }
 
 void

@@ -22,7 +22,8 @@ typedef enum InnReadiness
 	INN_CALL_READY,
 	INN_CALL_GONE,	 /* the run has ended, or its function is paused: nothing to do */
 	INN_CALL_FAULTY, /* the run fails, see fault */
-	INN_CALL_LATE	 /* a timeout of the function is over: the run is cancelled */
+	INN_CALL_LATE,	 /* a timeout of the function is over: the run is cancelled */
+	INN_CALL_ASIDE	 /* there is no room for so large a call now (inn_lanes_admit) */
 } InnReadiness;
 
 /* A call that is about to be made; texts are in the context that it was prepared in. */
@@ -35,12 +36,18 @@ typedef struct InnPrepared
 	InnRunToCall run;
 	bool is_first; /* the run starts with it */
 	InnRequestSubject subject;
-	size_t bytes; /* of the body, about */
+	size_t bytes;		 /* of the body, about */
+	MemoryContext large; /* for what is large of it; NULL: nothing is */
 } InnPrepared;
 
-/* Read what calls say: fills prepared[i] of flights[i].  In a transaction. */
+/*
+ * Read what calls say: fills prepared[i] of flights[i].  In a transaction.  Of those that are ready the caller says which are made (or sets
+ * them ASIDE), and has the rest of their state read.
+ */
 extern void inn_attempts_prepare(InnFlight *const *flights, int nflights, TimestampTz now,
 								 InnPrepared *prepared);
+
+extern void inn_attempts_read_state(InnPrepared *prepared, int nprepared);
 
 /* Make a call; its reply comes out of the client with the flight as cookie.  False: out of memory. */
 extern bool inn_attempt_start(InnPrepared *prepared, const char *signing_key);

@@ -21,6 +21,15 @@
 
 #include "execute/lanes.h"
 
+/* A call of so many bytes is large; and the bytes after which no further large one begins, of all apps and of one. */
+#define LARGE_BYTES (64 * 1024)
+#ifdef INN_TESTING
+#define MAX_LARGE_BYTES (2 * 1024 * 1024)
+#else
+#define MAX_LARGE_BYTES (96 * 1024 * 1024)
+#endif
+#define MAX_LARGE_BYTES_PER_APP (MAX_LARGE_BYTES / 2)
+
 /* A known job. */
 typedef struct Known
 {
@@ -36,6 +45,7 @@ static int next_lane; /* whose turn it is */
 static bool are_apps_unknown;
 static int ncalls;
 static int nwaiting;
+static size_t large_bytes; /* of calls under way */
 
 static InnLane *new_lane(const pg_uuid_t *app_id);
 static InnLane *find_lane(const pg_uuid_t *app_id);
@@ -43,6 +53,9 @@ static int by_run(const pairingheap_node *a, const pairingheap_node *b, void *ar
 static InnFlight *copy_job(const InnJob *job, const InnControls *controls);
 static size_t text_size(const char *text);
 static const char *copy_text(const char *text, char **end);
+static void stop_calling(InnFlight *flight);
+static void let_wait(InnFlight *flight);
+static void look_aside(void);
 static bool may_call(const InnLane *lane, int max_calls, int max_calls_per_app);
 
 void
@@ -55,6 +68,7 @@ inn_lanes_init(void)
 	known = hash_create("inngest known jobs", 1024, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	lanes = NULL;
 	nlanes = next_lane = ncalls = nwaiting = 0;
+	large_bytes = 0;
 	are_apps_unknown = true;
 }
 
@@ -93,6 +107,7 @@ new_lane(const pg_uuid_t *app_id)
 	lane->app_id = *app_id;
 	lane->after = PG_INT64_MIN;
 	lane->has_more = true;
+	dlist_init(&lane->aside);
 	lane->waiting = pairingheap_allocate(by_run, NULL);
 	MemoryContextSwitchTo(caller);
 	return lane;
@@ -222,7 +237,7 @@ copy_job(const InnJob *job, const InnControls *controls)
 	flight->job.input = copy_text(job->input, &end);
 	if (controls != NULL)
 		flight->controls = *controls;
-	for (int i = 0; i < flight->controls.nlimits; i++)
+	for (int i = 0; controls != NULL && i < controls->nlimits; i++)
 	{
 		flight->controls.limits[i] = copy_text(controls->limits[i], &end);
 		flight->controls.values[i] = copy_text(controls->values[i], &end);
@@ -292,16 +307,55 @@ may_call(const InnLane *lane, int max_calls, int max_calls_per_app)
 	return ncalls < max_calls || lane->ncalls < INN_LANE_RESERVED_CALLS;
 }
 
+bool
+inn_lanes_admit(InnFlight *flight, size_t bytes)
+{
+	InnLane *lane = flight->lane;
+
+	Assert(flight->state == INN_FLIGHT_CALLING && flight->large_bytes == 0);
+	if (bytes < LARGE_BYTES)
+		return true;
+	if (large_bytes < MAX_LARGE_BYTES && lane->large_bytes < MAX_LARGE_BYTES_PER_APP)
+	{
+		flight->large_bytes = bytes;
+		lane->large_bytes += bytes;
+		large_bytes += bytes;
+		return true;
+	}
+	stop_calling(flight);
+	let_wait(flight);
+	flight->was_aside = true;
+	dlist_push_tail(&lane->aside, &flight->answered);
+	return false;
+}
+
+static void
+stop_calling(InnFlight *flight)
+{
+	InnLane *lane = flight->lane;
+
+	lane->ncalls--;
+	ncalls--;
+	lane->large_bytes -= flight->large_bytes;
+	large_bytes -= flight->large_bytes;
+	flight->large_bytes = 0;
+}
+
+static void
+let_wait(InnFlight *flight)
+{
+	flight->state = INN_FLIGHT_WAITING;
+	flight->lane->nwaiting++;
+	nwaiting++;
+}
+
 void
 inn_lanes_put_back(InnFlight *flight)
 {
 	Assert(flight->state == INN_FLIGHT_CALLING);
-	flight->state = INN_FLIGHT_WAITING;
-	flight->lane->ncalls--;
-	ncalls--;
+	stop_calling(flight);
+	let_wait(flight);
 	pairingheap_add(flight->lane->waiting, &flight->waiting);
-	flight->lane->nwaiting++;
-	nwaiting++;
 }
 
 void
@@ -309,9 +363,28 @@ inn_lanes_forget(InnFlight *flight)
 {
 	Assert(flight->state != INN_FLIGHT_WAITING);
 	(void) hash_search(known, &flight->job.id, HASH_REMOVE, NULL);
-	flight->lane->ncalls--;
-	ncalls--;
+
+	/* One that was aside and came to nothing leaves its turn to the next. */
+	if (flight->large_bytes > 0 || flight->was_aside)
+		look_aside();
+	stop_calling(flight);
 	pfree(flight);
+}
+
+/* There is room for a large call.  Whose turn it is shows when they are taken; two of each lane, because they may be smaller. */
+static void
+look_aside(void)
+{
+	for (int i = 0; i < nlanes; i++)
+	{
+		for (int n = 0; n < 2 && !dlist_is_empty(&lanes[i]->aside); n++)
+		{
+			InnFlight *flight =
+				dlist_container(InnFlight, answered, dlist_pop_head_node(&lanes[i]->aside));
+
+			pairingheap_add(lanes[i]->waiting, &flight->waiting);
+		}
+	}
 }
 
 int

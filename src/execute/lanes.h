@@ -57,7 +57,7 @@ typedef struct InnFlight
 	InnLane *lane;
 	int64 rank; /* the least is executed first: when its run was queued, in ms, less its priority */
 	pairingheap_node waiting;	 /* in lane->waiting */
-	dlist_node answered;		 /* of those that have still to be settled */
+	dlist_node answered;		 /* of those that have still to be settled, or in lane->aside */
 	InnClientReply *reply;		 /* ANSWERED, GATEWAYS */
 	struct InnGateway *gateways; /* as many as there are ops; NULL: none */
 	int ngateways;
@@ -68,7 +68,8 @@ typedef struct InnFlight
 	int request_version;
 	bool is_endpoint; /* of its function */
 	InnStateSize state_size;
-	size_t request_bytes;
+	size_t large_bytes; /* of the body, about; 0: it is small, or not being called */
+	bool was_aside;
 } InnFlight;
 
 struct InnLane
@@ -77,8 +78,10 @@ struct InnLane
 	int64 after;		  /* jobs up to this position have been read */
 	bool has_more;		  /* there may be jobs beyond it */
 	pairingheap *waiting; /* InnFlight, the oldest run on top */
-	int nwaiting;
+	dlist_head aside;	  /* InnFlight, large ones for which there was no room */
+	int nwaiting;		  /* these, too */
 	int ncalls;
+	size_t large_bytes; /* of calls under way */
 };
 
 extern void inn_lanes_init(void);
@@ -105,6 +108,9 @@ extern void inn_lanes_add(const InnJob *job, const InnControls *controls);
 /* The next job that may be executed, max_calls at a time in all and max_calls_per_app of one app; or NULL.  It counts as executed. */
 extern InnFlight *inn_lanes_take(int max_calls, int max_calls_per_app);
 extern bool inn_lanes_can_take(int max_calls, int max_calls_per_app);
+
+/* May one that was taken be called with so many bytes?  False: not now; it was set aside, and comes again when others have ended. */
+extern bool inn_lanes_admit(InnFlight *flight, size_t bytes);
 
 /* One that was taken, and is not executed now: back into the lane, or forget it. */
 extern void inn_lanes_put_back(InnFlight *flight);

@@ -47,7 +47,7 @@ typedef struct InnRequestSubject
 	bool always_inline; /* the SDK does not know use_api (Go): send everything, whatever its size */
 	const char **events; /* canonical event maps; the first is `event` */
 	int nevents;
-	const InnMemo *stack; /* in the order of completion */
+	InnMemo *stack; /* in the order of completion */
 	int nstack;
 	int current;			 /* ctx.stack.current */
 	const char *input_id;	 /* a step whose input is overridden (protocol.md 8.10); NULL: none */

@@ -22,6 +22,8 @@
 #include "utils/lsyscache.h"
 
 #include "base/ident.h"
+#include "base/tide.h"
+#include "base/wake.h"
 #include "store/apps.h"
 #include "store/schedules.h"
 
@@ -640,5 +642,9 @@ tell_everybody(void)
 	Oid schema = get_namespace_oid("inngest", false);
 
 	CacheInvalidateRelcacheByRelid(get_relname_relid("functions", schema));
+
+	/* Executors may have jobs to do that were paused, or beyond a limit; the invalidation would not wake them, and comes late. */
+	inn_tide_note(INN_TIDE_FUNCTIONS, 0);
+	inn_wake_at_commit(INN_ROLE_EXECUTOR);
 	CommandCounterIncrement();
 }

@@ -233,6 +233,12 @@ inn_row_text(uint64 row, int column)
 }
 
 void
+inn_rows_free(void)
+{
+	SPI_freetuptable(SPI_tuptable);
+}
+
+void
 inn_work_begin(const char *activity)
 {
 	work_caller_context = CurrentMemoryContext;

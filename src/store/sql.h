@@ -107,6 +107,9 @@ extern TimestampTz inn_row_time(uint64 row, int column, TimestampTz if_null);
 extern int64 inn_row_span(uint64 row, int column); /* of inn_arg_span(), in microseconds */
 extern char *inn_row_text(uint64 row, int column); /* palloc'ed; NULL for null */
 
+/* Forget the last result before the bracket ends, because it is large. */
+extern void inn_rows_free(void);
+
 /*
  * A worker's transaction with its snapshot.  inn_work_abort() is for the handler of an error: it rolls
  * back, whatever was open.  All switch back to the memory context that inn_work_begin() was called in.

@@ -38,13 +38,15 @@ static InnPlan find_contradiction = {
 	{UUIDARRAYOID, TEXTARRAYOID, TEXTARRAYOID},
 	.is_generic = true};
 
+/* Memos as long as they are few bytes in all: the sum is over what comes before, too. */
 static InnPlan read_steps =
-	{"SELECT s.run_id, s.id, CASE WHEN s.size <= $2 THEN s.memo::text END, s.size"
+	{"SELECT t.run_id, t.id, CASE WHEN t.size <= $2 AND t.sum <= $3 THEN t.memo::text END, t.size"
+	 " FROM (SELECT s.*, r.n, sum(s.size) OVER (ORDER BY r.n, s.position ROWS UNBOUNDED PRECEDING)"
 	 " FROM unnest($1) WITH ORDINALITY AS r (id, n),"
-	 " LATERAL (SELECT * FROM inngest.steps x WHERE x.run_id = r.id::inngest.ulid OFFSET 0) s"
-	 " ORDER BY r.n, s.position",
-	 2,
-	 {UUIDARRAYOID, INT4OID},
+	 " LATERAL (SELECT * FROM inngest.steps x WHERE x.run_id = r.id::inngest.ulid OFFSET 0) s) t"
+	 " ORDER BY t.n, t.position",
+	 3,
+	 {UUIDARRAYOID, INT4OID, INT4OID},
 	 .is_generic = true};
 
 static InnPlan read_memo = {"SELECT memo::text FROM inngest.steps"
@@ -181,7 +183,8 @@ inn_steps_read(const InnUlid *run_ids, int nruns, int *count)
 	for (int i = 0; i < nruns; i++)
 		ids[i] = PointerGetDatum(&run_ids[i]);
 	nrows = INN_RUN(&read_steps, inn_arg_array(ids, NULL, nruns, UUIDOID),
-					inn_arg(Int32GetDatum(INN_MEMO_SMALL_BYTES)));
+					inn_arg(Int32GetDatum(INN_MEMO_SMALL_BYTES)),
+					inn_arg(Int32GetDatum(INN_MEMOS_TOGETHER_BYTES)));
 	steps = palloc_extended(Max(nrows, 1) * sizeof(InnStep), MCXT_ALLOC_HUGE);
 	for (uint64 i = 0; i < nrows; i++)
 		steps[i] = (InnStep){
@@ -190,6 +193,7 @@ inn_steps_read(const InnUlid *run_ids, int nruns, int *count)
 			.memo = inn_row_text(i, 3),
 			.size = inn_row_int(i, 4),
 		};
+	inn_rows_free();
 	*count = (int) nrows;
 	return steps;
 }
@@ -197,9 +201,12 @@ inn_steps_read(const InnUlid *run_ids, int nruns, int *count)
 char *
 inn_steps_memo(const InnUlid *run_id, const char *id)
 {
-	if (INN_RUN(&read_memo, inn_arg_ulid(run_id), inn_arg_cstring(id)) == 0)
-		return NULL;
-	return inn_row_text(0, 1);
+	char *memo = NULL;
+
+	if (INN_RUN(&read_memo, inn_arg_ulid(run_id), inn_arg_cstring(id)) > 0)
+		memo = inn_row_text(0, 1);
+	inn_rows_free();
+	return memo;
 }
 
 void

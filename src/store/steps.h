@@ -17,8 +17,9 @@
 #define INN_STATE_MAX_BYTES (32 * 1024 * 1024)
 #define INN_STEPS_MAX 1000
 
-/* Memos that are larger are read one by one, by who needs them. */
+/* Memos that are larger, and those of runs that are read together with much else, are read one by one, by who needs them. */
 #define INN_MEMO_SMALL_BYTES (64 * 1024)
+#define INN_MEMOS_TOGETHER_BYTES (16 * 1024 * 1024)
 
 typedef struct InnStep
 {
@@ -26,7 +27,7 @@ typedef struct InnStep
 	const char *id;
 	const char *op; /* run, sleep, wait, signal, invoke, ai, fetch */
 	const char *name;
-	const char *memo; /* canonical JSON; when read: NULL if it is not small */
+	const char *memo; /* canonical JSON; when read: NULL if it has still to be read */
 	int32 size;		  /* of memo */
 	int attempt;
 	TimestampTz started_at;

@@ -37,9 +37,8 @@ LONG = 500          # characters; the recordings are cut later than this
 LOOSE = {"parallel", "parallel-noopt", "parallel-mixed", "parallel-chain"}
 # Of these even what a call sees races: only steps, attempts and the last call count.
 VERY_LOOSE = {"parallel-noopt"}
-# Flow control, which is another matter, and realtime, which is not there yet.
-LEFT_OUT = {"batch", "batch-cond", "concurrency", "debounce", "idempotency", "priority", "ratelimit", "throttle",
-            "realtime"}
+# What is not there yet.
+LEFT_OUT = {"batch", "batch-cond", "realtime"}
 # Recordings that end before the run does: the calls that are there must come first.
 CUT_SHORT = {"retry-default"}
 
@@ -69,7 +68,7 @@ def name_steps(exchanges):
 class Steady:
     """Values without what differs from run to run."""
 
-    DROPPED = {"timing", "isr", "gid", "tc", "dsid", "dstp", "__serialized"}
+    DROPPED = {"timing", "isr", "gid", "tc", "dsid", "dstp", "__serialized", "cached_until"}
     PATTERNS = [
         (re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}\.[0-9a-f]{40}"), "<correlation>"),
         (re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}"), "<ulid>"),

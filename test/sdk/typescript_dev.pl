@@ -10,8 +10,8 @@ use Test::More;
 my $sdk = SdkTest->new('ts', mode => 'dev');
 
 $sdk->check_sync('/api/inngest', '/api/nocp', '/api/stream', '/api/cron');
-$sdk->play('ts-cp.json', 'peer-app', signal => 'POST /v1/signals');
-$sdk->play('ts-nc.json', 'peer-nocp', signal => 'POST /v1/signals');
+$sdk->play('ts-cp.json', 'peer-app');
+$sdk->play('ts-nc.json', 'peer-nocp');
 $sdk->play_brief('ts-cp-more.json', 'peer-app', 'cp');
 $sdk->play_brief('ts-nc-more.json', 'peer-nocp', 'nc');
 $sdk->play_brief('ts-stream.json', 'peer-stream', 'st');
@@ -19,6 +19,6 @@ $sdk->check_cron('peer-cron-cron-min');
 $sdk->check_endpoint('/endpoint/hello?x=1', '{"b":2}');
 $sdk->check_endpoint('/endpoint/async', '"{\\"b\\":2}"');
 $sdk->check_sanity;
-$sdk->check_refused(map { "/api/flow/$_" } qw(conc conc2 throttle ratelimit debounce batch batch-cond priority idem singleton-skip));
+$sdk->check_refused(map { "/api/flow/$_" } qw(batch batch-cond));
 
 done_testing();

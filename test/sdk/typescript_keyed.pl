@@ -10,8 +10,8 @@ use Test::More;
 my $sdk = SdkTest->new('ts', mode => 'cloud');
 
 $sdk->check_sync('/api/inngest', '/api/nocp', '/api/stream');
-$sdk->play('ts-cp.json', 'peer-app', signal => 'POST /v1/signals');
-$sdk->play('ts-nc.json', 'peer-nocp', signal => 'POST /v1/signals');
+$sdk->play('ts-cp.json', 'peer-app');
+$sdk->play('ts-nc.json', 'peer-nocp');
 $sdk->play_brief('ts-cp-more.json', 'peer-app', 'cp');
 $sdk->play_brief('ts-nc-more.json', 'peer-nocp', 'nc');
 $sdk->play_brief('ts-stream.json', 'peer-stream', 'st');

@@ -113,10 +113,10 @@ sub app_status
 
 # functions that are refused: the app is asked until they are right, and what is said does not change
 {
-	$app->function('work', events => ['work'], throttle => { limit => 1, period => '1s' });
+	$app->function('work', events => ['work'], runtime => 'sql');
 	my $row = sync('/api/inngest');
 	is_deeply([ @$row{qw(status error_code)} ], [ 'failed', 'not_supported' ], 'a function is refused');
-	like($row->{error}, qr/functions\[0\]\.throttle \(stub-work\)/, 'and the request says which');
+	like($row->{error}, qr/functions\[0\]\.runtime \(stub-work\)/, 'and the request says which');
 	is(app_status('stub'), 'failing not_supported', 'so does the app');
 	my $version = $inn->sql("SELECT xmin FROM inngest.apps WHERE name = 'stub'");
 	my $asked = scalar pings();

@@ -32,6 +32,10 @@ sub later
 
 $app->function('nap', events => ['start/nap']);
 $app->on('nap', program(op_sleep('s', '1s'), done(echo('steps'))));
+
+# long enough to be found asleep, also by a machine that is busy
+$app->function('snooze', events => ['start/snooze']);
+$app->on('snooze', program(op_sleep('s', '6s'), done(echo('steps'))));
 $app->function('long', events => ['start/long']);
 $app->on('long', program(op_sleep('s', '3s'), done(1)));
 $app->function('waits', events => ['start/waits']);
@@ -95,11 +99,12 @@ subtest 'restarts' => sub {
 };
 
 subtest 'a run that is busy' => sub {
-	my ($run, $other) = map { start('nap') } 1, 2;
+	my ($run, $other) = map { start($_) } 'snooze', 'nap';
 	my $busy = $inn->node->background_psql('postgres', on_error_stop => 1);
-	wait_for(sub { jobs($run) == 1 && $inn->sql("SELECT count(*) FROM inngest.jobs WHERE kind = 'sleep' AND run_id::text = '$run'") == 1 }, 'sleep');
+	wait_for(sub { $inn->sql("SELECT count(*) FROM inngest.jobs WHERE kind = 'sleep' AND run_id::text = '$run'") == 1 }, 'sleep');
 	$busy->query_safe("BEGIN; SELECT inngest.cancel_run('$run')");
 	$inn->wait_for_end($other);
+	wait_for(sub { $inn->sql("SELECT bool_and(run_at < now()) FROM inngest.jobs WHERE run_id::text = '$run'") eq 't' }, 'the run to be due');
 	$inn->wait_for_end(start('nap'));
 	is($inn->status($run), 'RUNNING', 'does not keep others');
 	$busy->query_safe('ROLLBACK');

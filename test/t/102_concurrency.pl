@@ -30,8 +30,9 @@ sub send_all
 sub blocked_with
 {
 	my ($in_flight, $blocked) = @_;
-	return wait_for(sub { $app->in_flight == $in_flight && $inn->sql('SELECT count(*) FROM inngest.jobs WHERE blocked_on IS NOT NULL') == $blocked },
-		"$in_flight calls, $blocked jobs that wait");
+	my $seen;
+	return eval { wait_for(sub { ($seen = $app->in_flight) == $in_flight && $inn->sql('SELECT count(*) FROM inngest.jobs WHERE blocked_on IS NOT NULL') == $blocked },
+		"$in_flight calls, $blocked jobs that wait", 30) } || do { diag("$seen calls; " . $inn->sql("SELECT blocked_on, count(*), count(*) FILTER (WHERE position IS NOT NULL) FROM inngest.jobs GROUP BY 1")); 0 };
 }
 
 sub all_done

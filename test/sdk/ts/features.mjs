@@ -1,7 +1,8 @@
 // Every feature that was recorded of the reference, one function or a few for each; the event of a
-// function is its prefix and a word.  Flow control stands in flow.mjs.
+// function is its prefix and a word.
 import { NonRetriableError, RetryAfterError, fetch, group, openai, realtime, referenceFunction } from "inngest";
 import { createDefer } from "inngest/experimental";
+import { controls } from "./flow.mjs";
 
 const message = (error) => ({ name: error.name, message: error.message });
 
@@ -250,6 +251,13 @@ export function features(inngest, prefix, fake) {
     const channel = realtime.channel({ name: "ch1", topics: { t1: {} } });
     return await step.realtime.publish("pub", channel.t1, { m: 1 });
   });
+
+  // Flow control.
+  for (const [id, [word, options, handler]] of Object.entries(controls)) {
+    if (!options.batchEvents) {
+      on(id, word, handler, options);
+    }
+  }
 
   // Not recorded: functions that run after the one that asks for them.
   const later = createDefer(inngest, { id: "later" }, ({ event }) => ({ later: event.data.n }));

@@ -1,5 +1,5 @@
-// Functions with flow control, an app each, since one that cannot be registered keeps its whole app
-// from being registered.
+// Functions with flow control: their event's word, options, handler.  Batches are not supported yet, and a
+// function that cannot be registered keeps its whole app from being registered, so each is served alone, too.
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 export const controls = {

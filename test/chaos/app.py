@@ -1,6 +1,6 @@
 """The app of 090_chaos.pl: a function whose results are random, and a log of all that it said and was told.
 
-    a, b, then p1, p2, p3 at the same time, a nap, c, a wait for chaos/go, d, e
+    a, b, then p1, p2, p3 at the same time, a nap, c, a wait for chaos/go, d, the invocation of a child, e
 
 It answers as an SDK does.  Runs whose key is odd are checkpointed: steps that follow each other are executed in one call, and
 each is posted to the server before the next.  A result is in the log before anybody is told of it; the log is written
@@ -24,7 +24,7 @@ import urllib.parse
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../perl"))
 from stub_app import read_request, step_hash  # noqa: E402
 
-FLOW = [["a"], ["b"], ["p1", "p2", "p3"], ["nap"], ["c"], ["go"], ["d"], ["e"]]
+FLOW = [["a"], ["b"], ["p1", "p2", "p3"], ["nap"], ["c"], ["go"], ["d"], ["child"], ["e"]]
 NAMES = {step_hash(name): name for names in FLOW for name in names}
 FAILURES = 0.03                     # of steps
 CHECKPOINT_TRIES = 3
@@ -66,6 +66,8 @@ class App:
         run = body["ctx"]["run_id"]
         memos = body["steps"]
         self.log(run=run, seen={NAMES[step]: memo for step, memo in memos.items()})
+        if query["fnId"] == "chaos-child":
+            return await self.be_invoked(run)
         target = query.get("stepId", "step")
         if target != "step":
             return await self.execute(run, NAMES[target], body)
@@ -86,6 +88,8 @@ class App:
             if found == ["go"]:
                 condition = "event.data.key == async.data.key"
                 return 206, {}, [op("WaitForEvent", "go", opts={"event": "chaos/go", "timeout": "1h", "if": condition})]
+            if found == ["child"]:
+                return 206, {}, [op("InvokeFunction", "child", opts={"function_id": "chaos-child", "payload": {"data": {"key": key}}})]
             if len(found) > 1 or found[0].startswith("p") or ctx["disable_immediate_execution"]:
                 return 206, {}, [op("StepPlanned", name) for name in found]
             status, headers, ops = await self.execute(run, found[0], body)
@@ -106,6 +110,12 @@ class App:
         value = secrets.token_hex(8)
         self.log(run=run, step=name, value=value)
         return 206, {}, [op("StepRun", name, data=value)]
+
+    async def be_invoked(self, run):
+        status, headers, ops = await self.execute(run, "child", None)
+        if ops[0]["op"] != "StepRun":
+            return 500, headers, ops[0]["error"]
+        return 200, {}, ops[0]["data"]
 
     def finish(self, run, memos, has_checkpoints):
         result = {NAMES[step]: memo["data"] for step, memo in memos.items() if NAMES[step] not in ("nap", "go")}

@@ -1,7 +1,7 @@
 # Everything is killed all the time, and nothing is lost and nothing happens twice: the workers (SIGTERM, SIGKILL), the
-# postmaster (SIGKILL), the app, Redis.
+# postmaster (SIGKILL), the app, Redis; and the number of executors changes, so that they hand runs over.
 #
-# How: runs of a function with steps, a fan-out, a sleep and a wait, whose results are random and written down by the app before
+# How: runs of a function with steps, a fan-out, a sleep, a wait and an invocation, whose results are random and written down by the app before
 # anybody hears of them (chaos/app.py).  Every 0.5 to 3 s something is killed.  Events are sent until they are acknowledged,
 # never again after that.  When all runs have ended, what is stored is compared with what was written down.
 #
@@ -107,7 +107,7 @@ my %killed;
 
 sub kill_something
 {
-	my $what = (qw(worker worker worker postmaster app redis))[ rand(6) ];
+	my $what = (qw(worker worker worker postmaster app redis executors))[ rand(7) ];
 	my $name = $what;
 
 	if ($what eq 'worker')
@@ -118,6 +118,12 @@ sub kill_something
 	}
 	elsif ($what eq 'postmaster') { kill_postmaster() }
 	elsif ($what eq 'app') { kill_app() }
+	elsif ($what eq 'executors')
+	{
+		my $count = 1 + int(rand(3));
+		$name = "$count executors";
+		$inn->set_and_reload('inngest.executors', $count);
+	}
 	else { kill_redis() }
 	$killed{$name}++;
 	return;
@@ -174,7 +180,7 @@ sub count_unended
 	return eval { $inn->sql("SELECT count(*) FROM inngest.function_runs WHERE outcome IS NULL") } // -1;
 }
 
-# One round: kill and send until all have ended.  Returns the keys.
+# One round: kill, change and send until all have ended.  Returns the keys.
 sub round
 {
 	my ($seed) = @_;
@@ -254,12 +260,23 @@ SELECT coalesce(json_agg(x), '[]') FROM (
 		coalesce(f.n, 0) AS nfinished
 	FROM inngest.function_runs r LEFT JOIN inngest.events e ON e.id = r.event_id
 	LEFT JOIN (SELECT data ->> 'run_id' AS run, count(*) AS n FROM inngest.events WHERE name = 'inngest/function.finished' GROUP BY 1) f ON f.run = r.id::text
-	WHERE e.data ->> 'key' LIKE '$seed-%') x
+	WHERE e.name = 'chaos/start' AND e.data ->> 'key' LIKE '$seed-%') x
+END
+	my $children = $json->decode($inn->sql(<<"END"));
+SELECT coalesce(json_object_agg(x.key, x.runs), '{}') FROM (
+	SELECT e.data ->> 'key' AS key, json_agg(json_build_object('run', r.id, 'output', a.output)) AS runs
+	FROM inngest.function_runs r JOIN inngest.events e ON e.id = r.event_id
+	LEFT JOIN inngest.attempts a ON a.run_id = r.id AND a.status = 'COMPLETED'
+	WHERE e.name = 'inngest/function.invoked' AND e.data ->> 'key' LIKE '$seed-%' GROUP BY 1) x
 END
 
 	for my $run (@$runs)
 	{
+		my ($child, @others) = @{ $children->{ $run->{key} } // [] };
+
 		push @{ $runs_of{ $run->{key} } }, $run->{run};
+		push @faults, "run $run->{run} has invoked " . (1 + @others) . ' runs' if @others;
+		$returned->{ $run->{run} }{child}{ $child->{output} } = 1 if $child && $returned->{ $child->{run} }{child}{ $child->{output} // '' };
 		push @faults, map { "run $run->{run} ($run->{key}) $_" } judge_run($run, map { $_->{ $run->{run} } // {} } $returned, $acked, $seen, $results);
 	}
 	push @faults, map { "key $_ has " . @{ $runs_of{$_} // [] } . ' runs' } grep { @{ $runs_of{$_} // [] } != 1 } @keys;
@@ -272,7 +289,7 @@ END
 	return @faults;
 }
 
-my @steps = qw(a b p1 p2 p3 c d e);
+my @steps = qw(a b p1 p2 p3 c d child e);
 
 sub judge_run
 {
@@ -300,16 +317,23 @@ sub judge_run
 	return @faults;
 }
 
+sub function
+{
+	my ($id, @triggers) = @_;
+	return {
+		id => "chaos-$id",
+		name => $id,
+		triggers => \@triggers,
+		steps => { step => { id => 'step', name => 'step', retries => { attempts => 20 },
+			runtime => { type => 'http', url => "http://127.0.0.1:$app{port}/api/inngest?fnId=chaos-$id&stepId=step" } } },
+	};
+}
+
 sub register
 {
-	my %function = (
-		id => 'chaos-f',
-		name => 'f',
-		triggers => [ { event => 'chaos/start' } ],
-		steps => { step => { id => 'step', name => 'step', retries => { attempts => 20 },
-			runtime => { type => 'http', url => "http://127.0.0.1:$app{port}/api/inngest?fnId=chaos-f&stepId=step" } } });
+	my @functions = (function('f', { event => 'chaos/start' }), function('child', { event => 'chaos/never' }));
 	my $answer = $inn->http('POST', '/fn/register',
-		{ url => "http://127.0.0.1:$app{port}/api/inngest", deployType => 'ping', framework => 'stub', appName => 'chaos', functions => [ \%function ],
+		{ url => "http://127.0.0.1:$app{port}/api/inngest", deployType => 'ping', framework => 'stub', appName => 'chaos', functions => \@functions,
 			sdk => 'js:v4.24.0', v => '0.1' },
 		headers => { 'x-inngest-sdk' => 'inngest-js:v4.24.0' });
 

@@ -3,11 +3,11 @@
  * restore.c
  *	  Recognising pg_dump's output while it is being replayed.
  *
- * CREATE EXTENSION starts the workers, and in a restore it is followed by the data: if the workers were
- * up by then, they would make partitions into whose time the restored rows no longer fit into the
- * default partition, and would see items of runs that are not there yet.
+ * CREATE EXTENSION makes the first partitions and starts the workers, and in a restore it is followed by the data: rows into
+ * whose time there is a partition would no longer fit into the default partition, and the workers would see items of runs that are not
+ * there yet.
  *
- * So CREATE EXTENSION, which knows the settings that every dump begins with, takes a lock until the end
+ * So CREATE EXTENSION, which knows a setting that every dump begins with, makes no partitions then and takes a lock until the end
  * of its session, and the scheduler settles in only when that lock is free and no pg_restore is
  * connected (a parallel one uses other sessions for the data).
  *
@@ -52,6 +52,12 @@ inngest_installed(PG_FUNCTION_ARGS)
 		lock_tag(&tag);
 		(void) LockAcquire(&tag, ExclusiveLock, true, false);
 	}
+	else
+	{
+		inn_sql_begin();
+		inn_maintenance_begin();
+		inn_sql_end();
+	}
 
 	if (inn_wake_count(INN_ROLE_LAUNCHER) == 0)
 		ereport(WARNING,
@@ -90,10 +96,9 @@ lock_tag(LOCKTAG *tag)
 	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, ExtensionRelationId, 0, 3);
 }
 
-/* Every dump, in whatever format, sets these before anything else; hardly anybody else sets them all. */
+/* Every dump, in whatever format, sets this before anything else, and hardly anybody else does; the others CREATE EXTENSION itself sets. */
 static bool
 is_replaying_a_dump(void)
 {
-	return strcmp(GetConfigOption("check_function_bodies", false, false), "off") == 0 &&
-		   strcmp(GetConfigOption("row_security", false, false), "off") == 0;
+	return strcmp(GetConfigOption("row_security", false, false), "off") == 0;
 }

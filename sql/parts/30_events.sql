@@ -2,8 +2,8 @@
  * The inbox.  A row is written once, in the sender's transaction, and never changed.
  *
  * Partitioned by time: a ULID begins with its time.  The dated partitions are made ahead by the
- * scheduler (70_partitions.sql); until one exists, and for ids that carry another time than now
- * (callers may seed them), rows go to the default partition.
+ * scheduler (70_partitions.sql).  The default partition is for ids that carry another time than now (callers may seed them), and for
+ * a time without a partition, after a restore or a long stop.
  *
  * Dump and restore: dated partitions are not dumped.  The filter below makes pg_dump write all
  * events as the contents of the default partition, which in a fresh database accepts every id.

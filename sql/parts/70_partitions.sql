@@ -1,6 +1,11 @@
 /*
  * Partitions made ahead, retention that drops them.
  *
+ * The first ones are made with the tables, in the transaction of CREATE EXTENSION, when nobody can use them.  After that no
+ * partition is made for a time that has begun: PostgreSQL refuses a row that was on its way into the default partition when
+ * the partition of its time was attached.  Whoever comes back from a restore or a long stop has the rest of the day in the
+ * default partitions.
+ *
  * The scheduler calls inngest.maintain() and sleeps until the time it returns.  Each call makes at most
  * one change to one table, in one short transaction, and gives up rather than make senders wait for a
  * lock; it then asks to be called again.
@@ -8,6 +13,9 @@
  * What may not be dropped (runs that have not ended, their events, steps and attempts) moves to the default
  * partition when its dated partition goes.  Default partitions are the only place where retention
  * deletes rows, in small batches.
+ *
+ * Rows move only under a lock that keeps everybody away from the whole table.  One that keeps them from the partitions is not enough: who
+ * waits there has planned its statement already, and would not look into the partition that the rows have gone to.
  *
  * Days begin at midnight UTC, whatever the time zone of the session: where clocks are put forward, a day
  * of 23 hours would give two partitions one name.
@@ -43,11 +51,17 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$ SELECT CASE WHEN parent IN ('attempts', 'steps', 'defers') THEN 'run_id' ELSE 'id' END $$;
 COMMENT ON FUNCTION inngest.partition_key IS 'internal: the column that a table is partitioned by';
 
-/* The first of up to two missing partitions ahead; true if one was made. */
-CREATE FUNCTION inngest.partition_make(parent text, width interval, move_limit integer) RETURNS boolean
+CREATE FUNCTION inngest.partition_width(parent text) RETURNS interval
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$ SELECT CASE parent WHEN 'events' THEN interval '1 day' ELSE interval '5 days' END $$;
+COMMENT ON FUNCTION inngest.partition_width IS 'internal: the time that a partition of a table covers';
+
+/* The first of up to two missing partitions ahead; true if one was made.  in_use: others may put rows into the table. */
+CREATE FUNCTION inngest.partition_make(parent text, move_limit integer, in_use boolean DEFAULT true) RETURNS boolean
 LANGUAGE plpgsql SET search_path TO pg_catalog, inngest, pg_temp SET timezone TO 'UTC'
 AS $$
 DECLARE
+	width   CONSTANT interval := inngest.partition_width(parent);
 	horizon timestamptz;
 	today   timestamptz := date_trunc('day', now(), 'UTC');
 	lo      timestamptz;
@@ -56,7 +70,7 @@ DECLARE
 	outlier bigint;
 BEGIN
 	SELECT max(p.upper) INTO horizon FROM inngest.partitions p WHERE p.parent = partition_make.parent;
-	lo := greatest(horizon, today);
+	lo := greatest(horizon, today + CASE WHEN in_use THEN interval '1 day' ELSE interval '0' END);
 	IF lo > now() + width THEN
 		RETURN false;
 	END IF;
@@ -80,7 +94,7 @@ BEGIN
 	EXECUTE format('COMMENT ON TABLE inngest.%I IS %L', part, format('inngest.%s from %s', parent, to_char(lo AT TIME ZONE 'UTC', 'YYYY-MM-DD')));
 	PERFORM inngest.partition_adopt(format('inngest.%I', part)::regclass);
 	IF outlier > 0 THEN
-		EXECUTE format('LOCK TABLE inngest.%I IN ACCESS EXCLUSIVE MODE', parent || '_default');
+		EXECUTE format('LOCK TABLE inngest.%I IN ACCESS EXCLUSIVE MODE', parent);
 		EXECUTE format('WITH moved AS (DELETE FROM inngest.%I WHERE %I >= $1 AND %2$I < $2 RETURNING *) INSERT INTO inngest.%I SELECT * FROM moved',
 					   parent || '_default', inngest.partition_key(parent), part)
 			USING lo::inngest.ulid, hi::inngest.ulid;
@@ -91,6 +105,25 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION inngest.partition_make IS 'internal: make the next missing partition, if one is due';
+
+CREATE FUNCTION inngest.partition_parents() RETURNS SETOF text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$ VALUES ('events'), ('function_runs'), ('steps'), ('defers'), ('attempts') $$;
+COMMENT ON FUNCTION inngest.partition_parents IS 'internal: the tables that have partitions';
+
+CREATE FUNCTION inngest.partitions_begin() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path TO pg_catalog, inngest, pg_temp
+AS $$
+DECLARE
+	parent text;
+BEGIN
+	FOR parent IN SELECT inngest.partition_parents() LOOP
+		WHILE inngest.partition_make(parent, 0, in_use => false) LOOP
+		END LOOP;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION inngest.partitions_begin IS 'internal: make the first partitions, in the transaction that makes the tables';
 
 /* Rows of a table that retention must not touch, as a condition on its alias r. */
 CREATE FUNCTION inngest.retained_rows(parent text) RETURNS text
@@ -163,18 +196,12 @@ DECLARE
 	soon       timestamptz := now() + interval '1 minute';
 	next_at    timestamptz := now() + interval '1 hour';
 	parent     text;
-	width      interval;
 	keep       interval;
 BEGIN
-	FOR parent, width, keep IN
-		VALUES ('events', interval '1 day', current_setting('inngest.event_retention')::interval),
-			   ('function_runs', interval '5 days', current_setting('inngest.run_retention')::interval),
-			   ('steps', interval '5 days', current_setting('inngest.run_retention')::interval),
-			   ('defers', interval '5 days', current_setting('inngest.run_retention')::interval),
-			   ('attempts', interval '5 days', current_setting('inngest.run_retention')::interval)
-	LOOP
+	FOR parent IN SELECT inngest.partition_parents() LOOP
+		keep := current_setting(CASE parent WHEN 'events' THEN 'inngest.event_retention' ELSE 'inngest.run_retention' END)::interval;
 		BEGIN
-			IF inngest.partition_make(parent, width, move_limit)
+			IF inngest.partition_make(parent, move_limit)
 				OR inngest.partition_drop(parent, keep, move_limit)
 				OR inngest.default_expire(parent, keep, batch)
 			THEN

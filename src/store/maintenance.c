@@ -3,7 +3,7 @@
  * maintenance.c
  *	  The door to inngest.maintain(), and membership of partitions in the extension.
  *
- * A dated partition is made by the engine, not by CREATE EXTENSION.  It is entered as a member all the
+ * A dated partition is made by the engine, most of them not by CREATE EXTENSION.  It is entered as a member all the
  * same: pg_dump must not dump it (its rows are dumped as the default partition's), and DROP EXTENSION
  * must take it along.  ALTER EXTENSION ADD would need the owner of the extension; the dependency is
  * recorded directly, for tables that are partitions of ours and nothing else.
@@ -32,6 +32,8 @@
 PG_FUNCTION_INFO_V1(inngest_partition_adopt);
 PG_FUNCTION_INFO_V1(inngest_partition_release);
 
+static InnPlan begin = {"SELECT inngest.partitions_begin()", 0, {0}};
+
 static InnPlan maintain = {"SELECT inngest.maintain()", 0, {0}};
 
 static InnPlan restoring_sessions =
@@ -42,6 +44,12 @@ static InnPlan restoring_sessions =
 	 {0}};
 
 static void check_is_ours(Oid relation);
+
+void
+inn_maintenance_begin(void)
+{
+	(void) inn_plan_run(&begin, 0, NULL);
+}
 
 TimestampTz
 inn_maintenance_run(void)
@@ -63,6 +71,8 @@ inngest_partition_adopt(PG_FUNCTION_ARGS)
 	ObjectAddress partition, extension;
 
 	check_is_ours(PG_GETARG_OID(0));
+	if (creating_extension) /* CREATE TABLE has done it */
+		PG_RETURN_VOID();
 	ObjectAddressSet(partition, RelationRelationId, PG_GETARG_OID(0));
 	ObjectAddressSet(extension, ExtensionRelationId, get_extension_oid("inngest", false));
 	recordDependencyOn(&partition, &extension, DEPENDENCY_EXTENSION);

@@ -13,6 +13,9 @@
 
 #include "store/sql.h"
 
+/* Make the first partitions: only in the transaction that has made the tables. */
+extern void inn_maintenance_begin(void);
+
 /* Do one piece of what is due; returns when to be called again. */
 extern TimestampTz inn_maintenance_run(void);
 

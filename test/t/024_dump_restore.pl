@@ -91,7 +91,7 @@ for my $format (@formats)
 	is($stderr, '', "$name: without a word");
 	$new->wait_for_http;
 	is_deeply(contents($new), $before, "$name: all is there");
-	wait_for(sub { $new->sql('SELECT count(*) FROM inngest.partitions') == 10 }, 'partitions are made', 30);
+	wait_for(sub { $new->sql('SELECT count(*) FROM inngest.partitions') == 5 }, 'partitions are made', 30);
 	is_deeply(contents($new), $before, "$name: also when partitions have been made");
 
 	# what was waiting is taken up, and new events follow

@@ -19,12 +19,15 @@
 #include "base/jcs.h"
 #include "base/json.h"
 #include "execute/attempt.h"
+#include "execute/dispatch.h"
 #include "execute/endpoint.h"
+#include "execute/gateway.h"
 #include "execute/targets.h"
 #include "run/fault.h"
 #include "run/opcode.h"
 #include "store/defers.h"
 
+static void let_go(InnFlight *flight);
 static void prepare(InnPrepared *prepared, TimestampTz now);
 static void judge(InnPrepared *prepared, TimestampTz now);
 static bool is_late(const InnPrepared *prepared, TimestampTz now);
@@ -336,4 +339,47 @@ inn_attempt_outcome(const InnFlight *flight, TimestampTz now, InnOutcomeOfCall *
 			.is_endpoint = flight->is_endpoint,
 		},
 		flight->job.step_id != NULL, now, outcome);
+}
+
+InnCallNews
+inn_attempt_news(const InnFlight *flight, const InnOutcomeOfCall *outcome)
+{
+	const InnFunction *function = inn_targets_find(&flight->job.function_id);
+
+	if (function == NULL)
+		elog(ERROR, "the function of a run is gone");
+	return (InnCallNews){
+		.job = &flight->job,
+		.function = function,
+		.event_id = flight->event_id,
+		.request_version = flight->request_version,
+		.reply_version = outcome->request_version,
+		.retry_at = outcome->retry_at,
+		.no_retry = outcome->no_retry,
+		.state = flight->state_size,
+		.started_at = flight->started_at,
+	};
+}
+
+void
+inn_attempt_land(InnFlight *flight)
+{
+	let_go(flight);
+	inn_lanes_forget(flight);
+}
+
+void
+inn_attempt_leave(InnFlight *flight)
+{
+	let_go(flight);
+	inn_lanes_leave(flight);
+}
+
+static void
+let_go(InnFlight *flight)
+{
+	inn_dispatch_end(flight->job.id, NULL);
+	inn_gateways_free(flight);
+	if (flight->reply != NULL)
+		inn_client_free(flight->reply);
 }

@@ -14,6 +14,7 @@
 #include "execute/lanes.h"
 #include "execute/reply.h"
 #include "execute/request.h"
+#include "run/opcode.h"
 #include "store/apps.h"
 #include "store/runs.h"
 
@@ -55,5 +56,12 @@ extern bool inn_attempt_start(InnPrepared *prepared, const char *signing_key);
 /* What the reply of a flight comes to.  In a transaction. */
 extern void inn_attempt_outcome(const InnFlight *flight, TimestampTz now,
 								InnOutcomeOfCall *outcome);
+
+/* The same as news for its run. */
+extern InnCallNews inn_attempt_news(const InnFlight *flight, const InnOutcomeOfCall *outcome);
+
+/* A flight is over: its job is done with, or is left where it is, until inn_lanes_reread(). */
+extern void inn_attempt_land(InnFlight *flight);
+extern void inn_attempt_leave(InnFlight *flight);
 
 #endif /* INN_ATTEMPT_H */

@@ -1,0 +1,293 @@
+/*-------------------------------------------------------------------------
+ *
+ * answers.c
+ *	  Settles what apps have answered.
+ *
+ * All answers that have come are settled in one transaction: the job is deleted, and only if it was still there its run is changed
+ * (run/opcode.h) and the events that follow are sent.  If that fails, they are settled one by one, so that only the one fails that cannot be
+ * settled; it is then a failed attempt.
+ *
+ * IDENTIFICATION
+ *	  src/answers.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "answers.h"
+#include "base/testing.h"
+#include "execute/attempt.h"
+#include "execute/dispatch.h"
+#include "execute/gateway.h"
+#include "executor.h"
+#include "ingest/settle.h"
+#include "run/fault.h"
+#include "run/lifecycle.h"
+#include "run/opcode.h"
+#include "taking.h"
+
+/* Answers of one transaction, and their bytes. */
+#define BATCH 256
+#define BATCH_BYTES (8 * 1024 * 1024)
+
+/* When to try again what somebody else holds, and what the server could not do. */
+#define BUSY_RETRY_USEC (INT64CONST(2) * 1000)
+#define CLAIMED_RETRY_USEC (INT64CONST(1) * USECS_PER_SEC)
+#define FAILURE_RETRY_USEC (INT64CONST(1) * USECS_PER_SEC)
+
+static dlist_head answered = DLIST_STATIC_INIT(answered); /* InnFlight */
+static TimestampTz settle_at = DT_NOBEGIN;				  /* when they can be settled */
+
+static int choose_answered(InnFlight **flights);
+static bool settle_batch(InnFlight **flights, int nflights);
+static void settle_together(InnFlight **flights, int nflights);
+static void apply_outcomes(InnChanges *changes, InnFlight **flights, InnOutcomeOfCall *outcomes,
+						   const bool *removed, int nflights, bool for_steps);
+static void apply_outcome(InnChanges *changes, InnFlight *flight, InnOutcomeOfCall *outcome);
+static void drop_attempts(InnFlight *flight);
+static void fail_alone(InnFlight *flight, const ErrorData *error);
+
+void
+inn_answers_add(InnFlight *flight)
+{
+	flight->state = INN_FLIGHT_ANSWERED;
+	dlist_push_tail(&answered, &flight->answered);
+}
+
+TimestampTz
+inn_answers_due(void)
+{
+	return dlist_is_empty(&answered) ? INN_NEVER : settle_at;
+}
+
+void
+inn_answers_forget(void)
+{
+	dlist_init(&answered);
+}
+
+bool
+inn_answers_settle(void)
+{
+	InnFlight *flights[BATCH];
+	bool any = false;
+
+	if (settle_at > inn_now())
+		return false;
+	settle_at = DT_NOBEGIN;
+	for (;;)
+	{
+		int nflights = choose_answered(flights);
+
+		if (nflights == 0)
+			return any;
+		if (!settle_batch(flights, nflights))
+		{
+			for (int i = 0; i < nflights; i++)
+				(void) settle_batch(&flights[i], 1);
+		}
+		any = true;
+		if (settle_at != DT_NOBEGIN)
+			return any;
+	}
+}
+
+static int
+choose_answered(InnFlight **flights)
+{
+	int nflights = 0;
+	size_t bytes = 0;
+
+	while (nflights < BATCH && bytes < BATCH_BYTES && !dlist_is_empty(&answered))
+	{
+		flights[nflights] = dlist_container(InnFlight, answered, dlist_pop_head_node(&answered));
+		bytes += flights[nflights++]->reply->size;
+	}
+	return nflights;
+}
+
+/* False if that failed and may be tried one by one; one alone is always got rid of. */
+static bool
+settle_batch(InnFlight **flights, int nflights)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext batch_context =
+		AllocSetContextCreate(caller, "inngest settling", ALLOCSET_DEFAULT_SIZES);
+	ErrorData *volatile error = NULL;
+
+	MemoryContextSwitchTo(batch_context);
+	PG_TRY();
+	{
+		settle_together(flights, nflights);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(batch_context);
+		error = CopyErrorData();
+		FlushErrorState();
+		inn_work_abort();
+		MemoryContextSwitchTo(batch_context);
+	}
+	PG_END_TRY();
+
+	if (error != NULL && nflights == 1)
+		fail_alone(flights[0], error);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(batch_context);
+	return error == NULL || nflights == 1;
+}
+
+static void
+settle_together(InnFlight **flights, int nflights)
+{
+	InnFlight **ready = palloc(nflights * sizeof(InnFlight *));
+	InnFlight **busy = palloc(nflights * sizeof(InnFlight *));
+	InnOutcomeOfCall *outcomes = palloc(nflights * sizeof(InnOutcomeOfCall));
+	const InnJob **jobs = palloc(nflights * sizeof(InnJob *));
+	bool *removed = palloc(nflights * sizeof(bool));
+	MemoryContext batch_context = CurrentMemoryContext;
+	InnChanges changes;
+	int nready = 0;
+	int nbusy = 0;
+
+	INN_WAIT_POINT("executor before settling");
+
+	inn_work_begin("settling what apps have answered");
+	MemoryContextSwitchTo(batch_context);
+	inn_changes_init(&changes);
+	for (int i = 0; i < nflights; i++)
+	{
+		if (!inn_run_claim(&flights[i]->job.run_id))
+		{
+			busy[nbusy++] = flights[i];
+			continue;
+		}
+		inn_attempt_outcome(flights[i], changes.now, &outcomes[nready]);
+
+		/* It has more to ask before it is settled: its turn comes when that is answered. */
+		if (inn_gateways_open(flights[i], &outcomes[nready]))
+			continue;
+		jobs[nready] = &flights[i]->job;
+		ready[nready++] = flights[i];
+	}
+	inn_jobs_remove_ready(jobs, nready, removed);
+
+	/* Results of steps first: their jobs are gone, so calls that plan these steps could not know of them. */
+	apply_outcomes(&changes, ready, outcomes, removed, nready, true);
+	apply_outcomes(&changes, ready, outcomes, removed, nready, false);
+	inn_settle(&changes);
+	INN_WAIT_POINT("executor before settling is committed");
+	inn_work_commit();
+	INN_WAIT_POINT("executor after settling");
+
+	for (int i = 0; i < nready; i++)
+		inn_attempt_land(ready[i]);
+	for (int i = 0; i < nbusy; i++)
+	{
+		dlist_push_tail(&answered, &busy[i]->answered);
+		settle_at = inn_now() + BUSY_RETRY_USEC;
+	}
+}
+
+/* Of the calls for a step, or of the others.  If a job is gone, the run has ended, and what its app says of it counts for nothing. */
+static void
+apply_outcomes(InnChanges *changes, InnFlight **flights, InnOutcomeOfCall *outcomes,
+			   const bool *removed, int nflights, bool for_steps)
+{
+	for (int i = 0; i < nflights; i++)
+	{
+		if (removed[i] && (flights[i]->job.step_id != NULL) == for_steps)
+			apply_outcome(changes, flights[i], &outcomes[i]);
+	}
+}
+
+static void
+apply_outcome(InnChanges *changes, InnFlight *flight, InnOutcomeOfCall *outcome)
+{
+	InnCallNews news;
+
+	drop_attempts(flight);
+	inn_gateways_apply(flight, outcome);
+	news = inn_attempt_news(flight, outcome);
+	switch (outcome->kind)
+	{
+		case INN_OUTCOME_OPS:
+			inn_apply_ops(changes, &news, outcome->ops, outcome->nops);
+			break;
+		case INN_OUTCOME_RESULT:
+			inn_apply_result(changes, &news, outcome->result);
+			break;
+		case INN_OUTCOME_ERROR:
+			inn_apply_fault(changes, &news,
+							&(InnCallFault){
+								.reported = outcome->result,
+								.error = outcome->error,
+								.no_retry = outcome->no_retry,
+								.is_fatal = outcome->is_fatal,
+								.retry_at = outcome->retry_at,
+							});
+			break;
+	}
+}
+
+/* A checkpoint that came while the call went on means that attempts count from there. */
+static void
+drop_attempts(InnFlight *flight)
+{
+	InnDispatch dispatch;
+
+	if (inn_dispatch_find(flight->job.id, &dispatch) && dispatch.attempts_reset)
+	{
+		flight->job.attempt = 0;
+		flight->state_size = inn_steps_size(&flight->job.run_id);
+	}
+}
+
+/* It cannot be settled, whatever we do: that is a failed attempt, and if even that cannot be written, another day. */
+static void
+fail_alone(InnFlight *flight, const ErrorData *error)
+{
+	MemoryContext caller = CurrentMemoryContext;
+
+	inn_executor_report("could not settle what an app has answered", error);
+	PG_TRY();
+	{
+		const InnJob *jobs[1] = {&flight->job};
+		InnOutcomeOfCall outcome = {
+			.kind = INN_OUTCOME_ERROR,
+			.error = inn_fault_make("Error",
+									psprintf("the answer could not be stored: %s", error->message)),
+			.retry_at = INN_NEVER,
+			.request_version = -1,
+		};
+		InnChanges changes;
+		bool removed;
+
+		inn_work_begin("settling an answer that cannot be stored");
+		MemoryContextSwitchTo(caller);
+		inn_changes_init(&changes);
+		if (inn_run_claim(&flight->job.run_id))
+		{
+			inn_jobs_remove_ready(jobs, 1, &removed);
+			if (removed)
+				apply_outcome(&changes, flight, &outcome);
+		}
+		else
+			inn_taking_reread(inn_now() + CLAIMED_RETRY_USEC);
+		inn_settle(&changes);
+		inn_work_commit();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(caller);
+		FlushErrorState();
+		inn_work_abort();
+		MemoryContextSwitchTo(caller);
+		inn_taking_reread(inn_now() + FAILURE_RETRY_USEC);
+	}
+	PG_END_TRY();
+	inn_attempt_leave(flight);
+}

@@ -48,9 +48,9 @@ static void release_claims(int code, Datum arg);
 static void open_client(void);
 static void collect_replies(void);
 static void note_reply(InnClientReply *reply);
-static bool ping(bool reloaded);
+static bool ping(void);
 static void work_on_pings(const InnClientReply *reply);
-static TimestampTz ping_due(bool reloaded);
+static TimestampTz ping_due(void);
 static TimestampTz deadline(void);
 
 void
@@ -99,7 +99,7 @@ inn_executor_tick(bool reloaded)
 		any = inn_answers_settle();
 		any |= inn_taking_take();
 		any |= inn_taking_release();
-		any |= ping(reloaded && round == 0);
+		any |= ping();
 		if (!any)
 			return deadline();
 	}
@@ -112,7 +112,7 @@ deadline(void)
 	TimestampTz next =
 		inn_sooner(inn_client_deadline(), inn_sooner(inn_answers_due(), inn_taking_due()));
 
-	return inn_sooner(next, ping_due(false));
+	return inn_sooner(next, ping_due());
 }
 
 /*
@@ -175,9 +175,9 @@ note_reply(InnClientReply *reply)
 
 /* Ask apps for their functions.  True if anybody was asked. */
 static bool
-ping(bool reloaded)
+ping(void)
 {
-	if (ping_due(reloaded) > inn_now())
+	if (ping_due() > inn_now())
 		return false;
 	work_on_pings(NULL);
 	return true;
@@ -218,13 +218,13 @@ work_on_pings(const InnClientReply *reply)
 
 /* The first executor does it for all. */
 static TimestampTz
-ping_due(bool reloaded)
+ping_due(void)
 {
 	TimestampTz due;
 
 	if (my_index != 0)
 		return INN_NEVER;
-	due = inn_ping_due(reloaded);
+	due = inn_ping_due();
 	return due == INN_NEVER ? due : Max(due, ping_at);
 }
 

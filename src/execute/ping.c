@@ -66,13 +66,14 @@ static MemoryContext pings_context;
 /* What there may be, as far as we know; a process that begins knows nothing. */
 static bool has_requests = true;
 static TimestampTz poll_at = DT_NOBEGIN;
+static int interval_ms; /* of polls, when we last looked; 0: there are none */
 
 /* Apps of this round that were not asked yet. */
 static MemoryContext polled_context;
 static char **polled;
 static int npolled;
 
-static bool is_polling(void);
+static int poll_interval_ms(void);
 static int free_pings(void);
 static void begin_requests(void);
 static void begin_polls(void);
@@ -94,19 +95,17 @@ static void fail(Verdict *verdict, const char *code, const char *format, ...)
 /* ---- asking ---- */
 
 TimestampTz
-inn_ping_due(bool reloaded)
+inn_ping_due(void)
 {
-	TimestampTz now = inn_now();
+	bool has_news = interval_ms != poll_interval_ms();
 
 	if (inn_tide_take(INN_TIDE_SYNCS, 0) != PG_INT64_MAX)
-	{
-		has_requests = true;
-		reloaded = true;
-	}
-	if (reloaded)
-		poll_at = Min(poll_at, now + inn_app_poll_interval_ms * INT64CONST(1000));
-	if (!is_polling())
+		has_requests = has_news = true;
+	interval_ms = poll_interval_ms();
+	if (interval_ms == 0)
 		poll_at = INN_NEVER;
+	else if (has_news)
+		poll_at = Min(poll_at, inn_now() + interval_ms * INT64CONST(1000));
 
 	/* a reply, which makes room, wakes us anyway */
 	if (free_pings() == 0 || inn_client_room() == 0)
@@ -114,10 +113,10 @@ inn_ping_due(bool reloaded)
 	return has_requests || npolled > 0 ? DT_NOBEGIN : poll_at;
 }
 
-static bool
-is_polling(void)
+static int
+poll_interval_ms(void)
 {
-	return inn_mode == INN_MODE_DEV && inn_app_poll_interval_ms > 0;
+	return inn_mode == INN_MODE_DEV ? inn_app_poll_interval_ms : 0;
 }
 
 static int
@@ -175,7 +174,7 @@ read_polled(void)
 	caller = MemoryContextSwitchTo(polled_context);
 	polled = inn_syncs_failing(INN_MAX_POLLED_APPS, &npolled);
 	MemoryContextSwitchTo(caller);
-	poll_at = npolled == 0 ? INN_NEVER : inn_now() + inn_app_poll_interval_ms * INT64CONST(1000);
+	poll_at = npolled == 0 ? INN_NEVER : inn_now() + interval_ms * INT64CONST(1000);
 }
 
 static void
@@ -183,7 +182,7 @@ begin_polls(void)
 {
 	for (; npolled > 0 && free_pings() > 0 && inn_client_room() > 0; npolled--)
 	{
-		if (is_polling() && !is_asked(polled[npolled - 1], NULL))
+		if (poll_interval_ms() > 0 && !is_asked(polled[npolled - 1], NULL))
 			start(polled[npolled - 1], NULL);
 	}
 }

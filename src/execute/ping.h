@@ -5,11 +5,11 @@
  *
  * For one executor, the first.  Its turn, beside that of its other calls:
  *
- *		if (inn_ping_due(reloaded) <= now)
+ *		if (inn_ping_due() <= now)
  *			... a transaction: inn_ping_begin();
  *		while ((reply = inn_client_next()) != NULL)
  *			... if its cookie is of the kind INN_COOKIE_SYNC, a transaction: inn_ping_settle(reply);
- *		... sleep until inn_ping_due(false), too
+ *		... sleep until inn_ping_due(), too
  *
  * IDENTIFICATION
  *	  src/execute/ping.h
@@ -31,9 +31,9 @@
 
 /*
  * When to call inn_ping_begin(): in the past for now, INN_NEVER if there is nothing to ask.  Costs next to nothing, and no
- * query.  reloaded: settings may have changed.
+ * query.
  */
-extern TimestampTz inn_ping_due(bool reloaded);
+extern TimestampTz inn_ping_due(void);
 
 /* Start what is due, as far as there is room.  In a transaction, after inn_keys_refresh(). */
 extern void inn_ping_begin(void);

@@ -23,10 +23,10 @@ class Effort:
         self.snapshot_seconds = 60 if is_quick else 240
         self.crowd = 20_000 if is_quick else 100_000  # runs that sleep, and as many that wait
 
-    def compare(self, **subjects):
-        """Let them take turns: {name: [what it returned in each round]}."""
+    def compare(self, times=1, **subjects):
+        """Let them take turns, times as many as usual: {name: [what it returned in each round]}."""
         results = {name: [] for name in subjects}
-        for _ in range(self.repetitions):
+        for _ in range(times * self.repetitions):
             for name, subject in subjects.items():
                 results[name].append(subject())
         return results

@@ -250,6 +250,22 @@ subtest 'timeouts of runs' => sub {
 	is($inn->output($run{freed}), 'done', 'without a timeout it goes on');
 };
 
+subtest 'a throttle is for starts' => sub {
+	$app->function('tight', events => ['start/tight'], throttle => { limit => 1, period => '1h' });
+	$app->on('tight', program(op_run('a', 1), op_sleep('nap', '10s'), op_run('b', 2), op_run('c', 3), done('done')));
+	$app->register;
+	my $first = start('tight');
+	sleeps($first);
+	$inn->send('start/tight') for 1 .. 10;
+	my $runs = sub { return $inn->sql("SELECT count(*) FROM inngest.runs WHERE function_id = 'stub-tight' AND status = '$_[0]'") };
+	wait_for(sub { $runs->('QUEUED') == 10 }, 'starts that wait');
+	$inn->advance('10 seconds');
+	is($inn->output($first), 'done', 'S25: the steps of a run do not wait for the hour, nor behind ten starts');
+	is($runs->('QUEUED'), 10, 'they wait on');
+	$inn->advance('1 hour');
+	wait_for(sub { $runs->('QUEUED') == 9 }, 'the next starts');
+};
+
 subtest 'cron through a year' => sub {
 	$inn->set_time('2029-12-31 12:00:00Z');
 	$app->function('tick', triggers => [ { cron => 'TZ=Europe/Paris 30 2 * * *' } ]);

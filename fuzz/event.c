@@ -234,7 +234,8 @@ check_definition(Jsonb *config)
 	if (is_right)
 	{
 		Assert(definition.slug != NULL && definition.name != NULL && definition.app != NULL);
-		Assert(strcmp(definition.runtime, INN_RUNTIME_PULL) == 0);
+		Assert((definition.runtime == INN_RUNTIME_HTTP) == (definition.url != NULL));
+		Assert(definition.runtime != INN_RUNTIME_SQL);
 		Assert(definition.max_attempts >= 1 && definition.max_attempts <= INN_MAX_RETRIES + 1);
 		Assert(definition.ntriggers <= INN_FUNCTION_MAX_TRIGGERS);
 		return;

@@ -311,7 +311,7 @@ inn_json_put_text(JsonbParseState **state, const char *key, const char *text)
 	if (text == NULL)
 		return;
 	value.val.string.len = (int) strlen(text);
-	value.val.string.val = unconstify(char *, text);
+	value.val.string.val = pnstrdup(text, value.val.string.len);
 	inn_json_put_value(state, key, &value);
 }
 

@@ -78,7 +78,7 @@ extern Jsonb *inn_json_to_jsonb(const JsonbValue *value);
 
 /*
  * Putting an object together with pushJsonbValue(): members between WJB_BEGIN_OBJECT and WJB_END_OBJECT.  Nothing is put for
- * a NULL document or text.
+ * a NULL document or text.  Texts are copied; keys, and what values point to, must live until JsonbValueToJsonb().
  */
 extern void inn_json_put_key(JsonbParseState **state, const char *key);
 extern void inn_json_put_text(JsonbParseState **state, const char *key, const char *text);

@@ -43,7 +43,6 @@
 static void fire(const InnSchedule *schedule, InnRunList *runs);
 static void make_event(const InnSchedule *schedule, InnEvent *event);
 static int64 jitter_of(const InnSchedule *schedule);
-static void put_text(JsonbParseState **state, const char *key, const char *text);
 static char *rfc3339(TimestampTz when);
 static TimestampTz next_of(const InnSchedule *schedule);
 
@@ -89,9 +88,9 @@ make_event(const InnSchedule *schedule, InnEvent *event)
 	JsonbParseState *state = NULL;
 
 	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	put_text(&state, "cron", schedule->cron);
-	put_text(&state, "scheduledAt", rfc3339(schedule->next_at));
-	put_text(&state, "fireAt", rfc3339(fire_at));
+	inn_json_put_text(&state, "cron", schedule->cron);
+	inn_json_put_text(&state, "scheduledAt", rfc3339(schedule->next_at));
+	inn_json_put_text(&state, "fireAt", rfc3339(fire_at));
 
 	*event = (InnEvent){
 		.name = TICK_EVENT,
@@ -115,19 +114,6 @@ jitter_of(const InnSchedule *schedule)
 											(int) strlen(schedule->cron), schedule->next_at));
 	hash = DatumGetUInt64(hash_any_extended(schedule->function_id.data, UUID_LEN, hash));
 	return USECS_PER_SEC + (int64) (hash % (uint64) (schedule->jitter_usec - USECS_PER_SEC));
-}
-
-static void
-put_text(JsonbParseState **state, const char *key, const char *text)
-{
-	JsonbValue value = {.type = jbvString};
-
-	value.val.string.val = unconstify(char *, key);
-	value.val.string.len = (int) strlen(key);
-	(void) pushJsonbValue(state, WJB_KEY, &value);
-	value.val.string.val = unconstify(char *, text);
-	value.val.string.len = (int) strlen(text);
-	(void) pushJsonbValue(state, WJB_VALUE, &value);
 }
 
 /* In UTC, with milliseconds if there are any. */

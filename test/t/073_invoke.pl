@@ -70,6 +70,7 @@ subtest 'what it returns' => sub {
 	my $child = child($run);
 	is($inn->sql("SELECT count(*) FROM inngest.runs r JOIN inngest.events e ON e.id::text = r.event_id::text WHERE e.data->'_inngest'->>'correlation_id' LIKE '$run.%'"), 1,
 		'it has run once, though the event is one of its triggers, too');
+	is($inn->sql("SELECT concat(e.data #>> '{_inngest,source_app_id}' = f.app_id::text, ' ', e.data #>> '{_inngest,source_fn_id}' = f.id::text) FROM inngest.events e, inngest.functions f WHERE e.data #>> '{_inngest,correlation_id}' LIKE '$run.%' AND f.slug = 'stub-good'"), 't t', 'the event tells which function of which app has asked');
 	is($inn->sql(qq(SELECT data->>'correlation_id' FROM inngest.events WHERE name = 'inngest/function.finished' AND data->>'run_id' = '$child')),
 		"$run." . step_hash('i'), 'it told who had asked');
 	is($inn->sql("SELECT op FROM inngest.steps WHERE run_id::text = '$run'"), 'invoke', 'as an invocation');

@@ -15,6 +15,8 @@
  */
 #include "postgres.h"
 
+#include <malloc.h>
+
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
@@ -76,6 +78,8 @@ inn_api_worker_tick(bool reloaded)
 		}
 		PG_END_TRY();
 		MemoryContextReset(tick_context);
+		(void) malloc_trim(
+			0); /* planning a view takes megabytes, and leaves them in pieces between what is kept */
 	}
 	return INN_NEVER;
 }

@@ -13,6 +13,9 @@
  * until its time is over.  Requests with the same body want the same, so of each such group only one asks
  * at a time, the oldest; the next one asks if that one got something.
  *
+ * A call that has begun something (an event of an invocation) and waits for what comes of it says with a third word what that is.
+ * It is given to the calls that are made again, as "continued" of the request, and such a request is a group of its own.
+ *
  * No run is missed: what is committed after a call was made and before it is parked has woken us, which
  * the count of wake-ups tells.
  *
@@ -28,6 +31,7 @@
 #include "utils/memutils.h"
 
 #include "base/guc.h"
+#include "base/json.h"
 #include "base/wake.h"
 #include "http/calls.h"
 #include "http/channel.h"
@@ -57,6 +61,7 @@ typedef struct Pending
 
 	/* of requests that may wait */
 	uint32 group;
+	bool is_continued;		/* its argument says what it has begun */
 	bool is_stale;			/* parked, and there may be something now */
 	uint64 seen_wakes;		/* count when the call was made */
 	TimestampTz wait_until; /* 0: not known yet */
@@ -72,6 +77,7 @@ static void post(Pending *pending);
 static void serve_answer(const InnAnswer *answer);
 static bool is_nothing_yet(const Pending *pending, const InnAnswer *answer);
 static void park_or_end(Pending *pending, const char *body);
+static void continue_with(Pending *pending, const char *begun);
 static void settle_group(uint32 group);
 static void finish(Pending *pending, int status, const char *body, size_t size);
 static void finish_nothing(Pending *pending);
@@ -193,9 +199,12 @@ park_or_end(Pending *pending, const char *body)
 {
 	long long wait_ms = 0;
 	long long next_ms = 0;
+	int begun_at = 0;
 	dlist_iter it;
 
-	(void) sscanf(body, "%lld %lld", &wait_ms, &next_ms);
+	(void) sscanf(body, "%lld %lld %n", &wait_ms, &next_ms, &begun_at);
+	if (begun_at > 0 && body[begun_at] != '\0' && !pending->is_continued)
+		continue_with(pending, body + begun_at);
 	if (pending->wait_until == 0)
 		pending->wait_until = inn_from_real(pending->request->received_at) +
 							  Min(wait_ms * INT64CONST(1000), INN_MAX_WAIT_USEC);
@@ -219,6 +228,28 @@ park_or_end(Pending *pending, const char *body)
 			!pending->is_stale)
 			other->is_stale = false;
 	}
+}
+
+/* Splice it into the request, which is a JSON object and ends with a NUL; the body follows. */
+static void
+continue_with(Pending *pending, const char *begun)
+{
+	size_t brace = strlen(pending->argument) - 1;
+	MemoryContext caller = MemoryContextSwitchTo(calls_context);
+	StringInfoData argument;
+
+	initStringInfo(&argument);
+	appendBinaryStringInfo(&argument, pending->argument, brace);
+	appendStringInfoString(&argument, ",\"continued\":");
+	inn_json_append_string(&argument, begun);
+	appendBinaryStringInfo(&argument, pending->argument + brace, pending->size - brace);
+	MemoryContextSwitchTo(caller);
+
+	pfree(pending->argument);
+	pending->argument = argument.data;
+	pending->size = argument.len;
+	pending->group = hash_bytes((const unsigned char *) argument.data, argument.len);
+	pending->is_continued = true;
 }
 
 /* One of the group got something: the others may ask, too. */

@@ -267,6 +267,95 @@ END
 	is_deeply(JSON::PP::decode_json($inn->sql("SELECT inngest.v2_concurrency('{\"Concurrency\": $_}')")), $concurrency{$_}, "concurrency $_") for sort keys %concurrency;
 }
 
+# invoke
+sub invoke
+{
+	my ($function, $body) = @_;
+	return $inn->http('POST', "/v2/apps/shop/functions/$function/invoke", $body);
+}
+
+sub invoked
+{
+	my ($function, $body) = @_;
+	my $data = answer('POST', "/v2/apps/shop/functions/$function/invoke", $body)->{data};
+
+	like($data->{queuedAt}, $TIME, 'when it was queued');
+	return $data->{runId};
+}
+
+sub not_invoked
+{
+	my ($function, $body, $status, $code) = @_;
+	my $answer = invoke($function, $body);
+
+	is_deeply([ $answer->{status}, map { $_->{code} } @{ $answer->{json}{errors} } ], [ $status, $code ], "$function: $code") or diag($answer->{content});
+	return $answer->{json};
+}
+
+{
+	my $run = invoked('f3', { data => { n => 7 } });
+	is($inn->sql("SELECT r.function_id, e.name, e.data->>'n' FROM inngest.runs r JOIN inngest.events e ON e.id::text = r.event_id::text WHERE r.id::text = '$run'"),
+		'shop-f3|inngest/function.invoked|7', 'a function is invoked, with data');
+	invoked('shop-f3', {});
+	$run = invoked('f3', { idempotencyKey => 'one' });
+	is(not_invoked('f3', { idempotencyKey => 'one', data => { n => 8 } }, 409, 'run_exists')->{data}{runId}, $run, 'whose run it is');
+	isnt(invoked('pull', { idempotencyKey => 'one' }), $run, 'another function does not know the key');
+
+	my $path = '/v2/apps/shop/functions/f3/invoke';
+	refused('POST', $path, 400, 'api_error', 'The body must be an object: {"data"?: {...}, "idempotencyKey"?: "..."}', body => $_) for '[]', '';
+	refused('POST', $path, 400, 'invalid_field_format', 'idempotencyKey must be a text', body => { idempotencyKey => 5 });
+	is(invoke('f3', { data => 5 })->{status}, 400, 'data must be an object');
+	refused('POST', '/v2/apps/shop/functions/nope/invoke', 404, 'not_found', 'Function not found', body => {});
+	refused('POST', '/v2/apps/nope/functions/f3/invoke', 404, 'not_found', 'App not found', body => {});
+	refused('POST', '/v2/apps/shop/functions/f1/invoke', 404, 'not_found', 'function "shop-f1" does not exist', body => {});
+	not_invoked('f2', {}, 422, 'function_skipped');
+}
+
+# what the scheduler decides on
+{
+	$inn->register("shop-$_->[0]", 'v2/never', { app_id => 'shop', %{ $_->[1] } })
+	  for [ rated => { rateLimit => { limit => 1, period => '1h' } } ], [ debounced => { debounce => { period => '1h' } } ],
+	  [ throttled => { throttle => { limit => 1, period => '1h' } } ], [ single => { singleton => { mode => 'skip' } } ],
+	  [ both => { rateLimit => { limit => 1, period => '1h' }, debounce => { period => '1h' } } ];
+	my $rated = invoked('rated', { idempotencyKey => 'two' });
+	not_invoked('rated', {}, 422, 'rate_limited');
+	is(not_invoked('rated', { idempotencyKey => 'two' }, 409, 'run_exists')->{data}{runId}, $rated, 'the key is known, and tells more');
+	not_invoked('debounced', {}, 422, 'function_debounced');
+	is($inn->sql("SELECT count(*) FROM inngest.debounces"), 1, 'its run will begin');
+	isnt(invoked('throttled', {}), invoked('throttled', {}), 'a throttled run is known before its time');
+	invoked('single', {});
+	not_invoked('single', {}, 422, 'function_skipped');
+	not_invoked('both', {}, 422, 'function_debounced');
+	not_invoked('both', {}, 422, 'rate_limited');
+}
+
+# the same request several times, before the first is decided
+{
+	my ($scheduler) = $inn->workers('scheduler');
+	my $last = $inn->sql('SELECT max(id::text) FROM inngest.function_runs');
+	my $curl = "curl -s -d '{}' " . $inn->url('/v2/apps/shop/functions/throttled/invoke');
+
+	kill STOP => $scheduler;
+	my @clients = map { open(my $pipe, '-|', $curl) or die "curl: $!"; $pipe } 1 .. 3;
+	InngestTest::wait_for(sub { $inn->sql("SELECT count(*) FROM inngest.queue WHERE kind = 'admit'") == 3 }, 'three that wait');
+	kill CONT => $scheduler;
+	my @told = sort map { local $/; JSON::PP::decode_json(scalar readline $_)->{data}{runId} // 'none' } @clients;
+	is(join("\n", @told), $inn->sql("SELECT id FROM inngest.function_runs WHERE id::text > '$last' ORDER BY id::text"), 'each has a run of its own');
+}
+
+# a scheduler that does not decide
+{
+	my $function = "(SELECT f FROM inngest.functions f WHERE slug = 'shop-throttled')";
+	my $status = $inn->sql(<<"END");
+BEGIN;
+CREATE TEMP TABLE sent AS SELECT (now() - interval '11 s')::inngest.ulid AS old, now()::inngest.ulid AS new;
+INSERT INTO inngest.queue (function_id, run_at, kind, event_id) SELECT ($function).id, 'infinity', 'admit', e FROM sent, unnest(ARRAY[old, new]) e;
+SELECT (inngest.v2_invoked($function, new, NULL)).status, (inngest.v2_invoked($function, old, NULL)).status FROM sent;
+ROLLBACK;
+END
+	is($status, '202|503', 'is not waited for for ever');
+}
+
 # what is not there
 refused('POST', '/v2/envs', 501, 'not_implemented', 'environments cannot be made', body => {});
 refused('POST', '/v2/apps/shop/syncs', 501, 'not_implemented', 'apps register themselves', body => {});

@@ -1,5 +1,5 @@
 /*
- * Runs: one execution of one function for one event.
+ * Runs: one execution of one function for one event, or a batch of them.
  *
  * The row of a run is small and changes when it starts, when its app has said which version of the protocol it speaks, and when it ends.  Payloads are
  * elsewhere, in rows that are written once: the input is the event, the output belongs to the attempt
@@ -23,6 +23,7 @@ CREATE TABLE inngest.function_runs (
 	started_at        timestamptz,
 	ended_at          timestamptz,
 	original_run_id   inngest.ulid,
+	batch_id          inngest.ulid,
 	request_version   smallint NOT NULL DEFAULT -1,
 	is_planning       boolean NOT NULL DEFAULT false,
 	has_controls      boolean NOT NULL DEFAULT false,
@@ -30,6 +31,7 @@ CREATE TABLE inngest.function_runs (
 ) PARTITION BY RANGE (id);
 CREATE INDEX function_runs_function ON inngest.function_runs (function_id, id);
 CREATE INDEX function_runs_event ON inngest.function_runs (event_id);
+CREATE INDEX function_runs_batch ON inngest.function_runs (batch_id) WHERE batch_id IS NOT NULL;
 CREATE INDEX function_runs_outcome ON inngest.function_runs (outcome, id);
 CREATE TABLE inngest.function_runs_default PARTITION OF inngest.function_runs DEFAULT WITH (fillfactor = 45);
 
@@ -42,6 +44,8 @@ COMMENT ON COLUMN inngest.function_runs.request_version IS 'version of the proto
 COMMENT ON COLUMN inngest.function_runs.is_planning IS 'the function is to plan its steps, from now on (version 1 of the protocol)';
 COMMENT ON COLUMN inngest.function_runs.has_controls IS 'until it ends there is a row in run_controls';
 COMMENT ON COLUMN inngest.function_runs.has_defers IS 'there are rows of it in inngest.defers';
+COMMENT ON COLUMN inngest.function_runs.event_id IS 'the event that has started the run; the first one of a batch';
+COMMENT ON COLUMN inngest.function_runs.batch_id IS 'set: it was started by the events of this batch';
 COMMENT ON COLUMN inngest.function_runs.original_run_id IS 'a rerun: the first run for this event, of which this is a repetition; else null';
 
 /*
@@ -94,7 +98,7 @@ AS $$ SELECT CASE WHEN outcome IS NOT NULL THEN outcome::text WHEN started_at IS
 COMMENT ON FUNCTION inngest.run_status IS 'QUEUED, RUNNING, COMPLETED, FAILED, CANCELLED or SKIPPED';
 
 SELECT pg_catalog.pg_extension_config_dump('inngest.function_runs_default',
-	'UNION ALL SELECT id, function_id, function_version, event_id, outcome, started_at, ended_at, original_run_id, request_version, is_planning, has_defers, has_controls FROM inngest.function_runs WHERE tableoid <> ''inngest.function_runs_default''::pg_catalog.regclass');
+	'UNION ALL SELECT id, function_id, function_version, event_id, outcome, started_at, ended_at, original_run_id, batch_id, request_version, is_planning, has_defers, has_controls FROM inngest.function_runs WHERE tableoid <> ''inngest.function_runs_default''::pg_catalog.regclass');
 SELECT pg_catalog.pg_extension_config_dump('inngest.attempts_default',
 	'UNION ALL SELECT run_id, job_id, attempt, status, started_at, ended_at, retry_at, step_id, step_name, output, error FROM inngest.attempts WHERE tableoid <> ''inngest.attempts_default''::pg_catalog.regclass');
 SELECT pg_catalog.pg_extension_config_dump('inngest.idempotency_keys', '');

@@ -48,7 +48,7 @@ COMMENT ON VIEW inngest.partitions IS 'dated partitions and the time they cover'
 /* The column that a table is partitioned by: the ULID that gives its rows their time. */
 CREATE FUNCTION inngest.partition_key(parent text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-AS $$ SELECT CASE WHEN parent IN ('attempts', 'steps', 'defers') THEN 'run_id' ELSE 'id' END $$;
+AS $$ SELECT CASE WHEN parent IN ('attempts', 'steps', 'defers') THEN 'run_id' WHEN parent = 'batch_events' THEN 'batch_id' ELSE 'id' END $$;
 COMMENT ON FUNCTION inngest.partition_key IS 'internal: the column that a table is partitioned by';
 
 CREATE FUNCTION inngest.partition_width(parent text) RETURNS interval
@@ -108,7 +108,7 @@ COMMENT ON FUNCTION inngest.partition_make IS 'internal: make the next missing p
 
 CREATE FUNCTION inngest.partition_parents() RETURNS SETOF text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-AS $$ VALUES ('events'), ('function_runs'), ('steps'), ('defers'), ('attempts') $$;
+AS $$ VALUES ('events'), ('function_runs'), ('steps'), ('defers'), ('attempts'), ('batch_events') $$;
 COMMENT ON FUNCTION inngest.partition_parents IS 'internal: the tables that have partitions';
 
 CREATE FUNCTION inngest.partitions_begin() RETURNS void
@@ -125,13 +125,23 @@ END
 $$;
 COMMENT ON FUNCTION inngest.partitions_begin IS 'internal: make the first partitions, in the transaction that makes the tables';
 
+CREATE FUNCTION inngest.is_batch_needed(batch inngest.ulid) RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE SET search_path TO pg_catalog, inngest, pg_temp
+AS $$
+	SELECT EXISTS (SELECT FROM inngest.batches b WHERE b.id = batch)
+		OR EXISTS (SELECT FROM inngest.function_runs u WHERE u.batch_id = batch AND u.outcome IS NULL)
+$$;
+COMMENT ON FUNCTION inngest.is_batch_needed IS 'internal: is it open, or has its run not ended?';
+
 /* Rows of a table that retention must not touch, as a condition on its alias r. */
 CREATE FUNCTION inngest.retained_rows(parent text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
 	SELECT CASE parent
-		WHEN 'events' THEN 'EXISTS (SELECT FROM inngest.function_runs u WHERE u.outcome IS NULL AND u.event_id = r.id)'
+		WHEN 'events' THEN 'EXISTS (SELECT FROM inngest.function_runs u WHERE u.outcome IS NULL AND u.event_id = r.id)
+			OR EXISTS (SELECT FROM inngest.batch_events e WHERE e.event_id = r.id AND inngest.is_batch_needed(e.batch_id))'
 		WHEN 'function_runs' THEN 'r.outcome IS NULL'
+		WHEN 'batch_events' THEN 'inngest.is_batch_needed(r.batch_id)'
 		ELSE 'EXISTS (SELECT FROM inngest.function_runs u WHERE u.id = r.run_id AND u.outcome IS NULL)'
 	END
 $$;
@@ -175,6 +185,7 @@ DECLARE
 	age text := CASE parent
 		WHEN 'events' THEN 'r.received_at < $1'
 		WHEN 'defers' THEN 'r.changed_at < $1'
+		WHEN 'batch_events' THEN 'inngest.ulid_timestamp(r.batch_id) < $1'
 		ELSE 'r.ended_at < $1'
 	END;
 BEGIN

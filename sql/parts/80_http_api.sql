@@ -310,7 +310,7 @@ BEGIN
 	END IF;
 	given := inngest.query_value(request, 'event_id');
 	IF given IS NOT NULL THEN
-		rule := rule || format(' AND r.event_id = %L::inngest.ulid', inngest.parse_ulid(given, 'event_id'));
+		rule := rule || format(' AND r.id IN (SELECT inngest.event_run_ids(%L::inngest.ulid))', inngest.parse_ulid(given, 'event_id'));
 	END IF;
 	given := inngest.query_value(request, 'from');
 	IF given IS NOT NULL THEN
@@ -428,7 +428,7 @@ LANGUAGE sql STABLE PARALLEL SAFE SET search_path TO pg_catalog, inngest, pg_tem
 AS $$
 	SELECT inngest.run_json(r) || jsonb_build_object(
 		'function_version', r.function_version,
-		'events', coalesce((SELECT jsonb_agg(inngest.event_json(e)) FROM inngest.events e WHERE e.id = r.event_id), '[]'),
+		'events', coalesce((SELECT jsonb_agg(inngest.event_json(e)) FROM inngest.run_events(r) e), '[]'),
 		'steps', inngest.steps_json(r.id),
 		'defers', inngest.defers_json(r.id),
 		'attempts', coalesce((SELECT jsonb_agg(jsonb_build_object('attempt', a.attempt, 'status', a.status, 'step_id', a.step_id, 'step_name', a.step_name,

@@ -57,7 +57,7 @@ AS $$
 			'function_version', r.function_version, 'environment_id', '00000000-0000-4000-b000-000000000000', 'event_id', r.event_id,
 			'status', CASE inngest.run_status(r.outcome, r.started_at) WHEN 'QUEUED' THEN 'Scheduled' ELSE initcap(inngest.run_status(r.outcome, r.started_at)) END,
 			'ended_at', inngest.iso_time(r.ended_at))
-		|| jsonb_strip_nulls(jsonb_build_object('original_run_id', r.original_run_id,
+		|| jsonb_strip_nulls(jsonb_build_object('original_run_id', r.original_run_id, 'batch_id', r.batch_id,
 			'cron', (SELECT e.data->'cron' FROM inngest.events e WHERE e.id OPERATOR(inngest.=) r.event_id AND e.name = 'inngest/scheduled.timer')))
 		|| CASE WHEN inngest.run_result(r) IS NULL THEN '{}' ELSE jsonb_build_object('output', inngest.run_result(r)) END
 $$;
@@ -138,7 +138,7 @@ DECLARE
 BEGIN
 	status := 200;
 	SELECT inngest.v1_answer(coalesce(jsonb_agg(inngest.v1_run_json(r) ORDER BY r.id), '[]')) INTO body
-	FROM (SELECT * FROM inngest.function_runs r WHERE r.event_id = wanted ORDER BY r.id LIMIT most) x
+	FROM (SELECT * FROM inngest.function_runs r WHERE r.id IN (SELECT inngest.event_run_ids(wanted)) ORDER BY r.id LIMIT most) x
 	JOIN inngest.function_runs r ON r.id = x.id;
 END
 $$;

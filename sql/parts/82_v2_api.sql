@@ -125,8 +125,8 @@ AS $$
 	SELECT jsonb_build_object('id', r.id, 'status', inngest.run_status(r.outcome, r.started_at),
 			'app', jsonb_build_object('id', a.name),
 			'function', jsonb_build_object('id', inngest.v2_function_id(f.slug, a.name), 'name', f.name, 'app', jsonb_build_object('id', a.name)),
-			'trigger', jsonb_build_object('eventIds', jsonb_build_array(r.event_id))
-				|| jsonb_strip_nulls(jsonb_build_object('eventName', e.name, 'cronSchedule', CASE WHEN e.name = 'inngest/scheduled.timer' THEN e.data->'cron' END)))
+			'trigger', jsonb_build_object('eventIds', coalesce((SELECT jsonb_agg(b.event_id ORDER BY b.position) FROM inngest.batch_events b WHERE b.batch_id OPERATOR(inngest.=) r.batch_id), jsonb_build_array(r.event_id)))
+				|| jsonb_strip_nulls(jsonb_build_object('isBatch', CASE WHEN r.batch_id IS NOT NULL THEN true END, 'batchId', r.batch_id, 'eventName', e.name, 'cronSchedule', CASE WHEN e.name = 'inngest/scheduled.timer' THEN e.data->'cron' END)))
 		|| inngest.v2_times(inngest.ulid_timestamp(r.id), r.started_at, r.ended_at)
 		|| CASE WHEN with_output AND inngest.run_result(r) IS NOT NULL THEN jsonb_build_object('output', inngest.run_result(r)) ELSE '{}' END
 	FROM inngest.functions f
@@ -303,7 +303,7 @@ LANGUAGE plpgsql STABLE SET search_path TO pg_catalog, inngest, pg_temp
 AS $$
 BEGIN
 	status := 200;
-	body := inngest.v2_page_of_runs(request, format('r.event_id = %L::inngest.ulid', inngest.v2_id(request #>> '{path,id}', 'Event ID')), 40);
+	body := inngest.v2_page_of_runs(request, format('r.id IN (SELECT inngest.event_run_ids(%L::inngest.ulid))', inngest.v2_id(request #>> '{path,id}', 'Event ID')), 40);
 END
 $$;
 COMMENT ON FUNCTION inngest.v2_event_runs IS 'GET /v2/events/{id}/runs';

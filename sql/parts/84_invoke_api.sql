@@ -37,7 +37,7 @@ BEGIN
 		code := 'undecided';
 		reason := format('Event %s was accepted, but it is not decided yet whether it starts a run; ask GET /v2/events/%1$s/runs', event);
 	ELSE
-		SELECT * INTO run FROM inngest.function_runs r WHERE r.event_id = event AND r.function_id = function.id;
+		SELECT * INTO run FROM inngest.function_runs r WHERE r.id IN (SELECT inngest.event_run_ids(event)) AND r.function_id = function.id;
 		IF run.outcome IS DISTINCT FROM 'SKIPPED' AND run.id IS NOT NULL THEN
 			status := 200;
 			body := inngest.v2_answer(jsonb_build_object('runId', run.id, 'queuedAt', inngest.iso_time(run.id::timestamptz)));
@@ -50,6 +50,9 @@ BEGIN
 		ELSIF EXISTS (SELECT FROM inngest.debounces d WHERE d.function_id = function.id AND d.event_id = event) THEN
 			code := 'function_debounced';
 			reason := 'The function is debounced: its run begins when no other event has come for a while';
+		ELSIF EXISTS (SELECT FROM inngest.batch_events b WHERE b.event_id = event) THEN
+			code := 'function_batched';
+			reason := 'The function takes batches: its run begins when there are enough events, or the time of this batch is over';
 		ELSE
 			SELECT k.run_id INTO run.id FROM inngest.idempotency_keys k
 			WHERE k.function_id = function.id AND k.key = encode(substr(sha256(convert_to(idempotency_key, 'UTF8')), 1, 16), 'hex')::uuid;

@@ -53,7 +53,7 @@ COMMENT ON FUNCTION inngest.v0_run_actions IS 'GET /v0/runs/{id}/actions';
 CREATE FUNCTION inngest.v0_run_batch(request jsonb, input jsonb, OUT status integer, OUT body jsonb)
 LANGUAGE sql STABLE SET search_path TO pg_catalog, inngest, pg_temp
 AS $$
-	SELECT 200, coalesce((SELECT jsonb_agg(inngest.event_json(e)) FROM inngest.events e WHERE e.id = r.event_id), '[]')
+	SELECT 200, coalesce((SELECT jsonb_agg(inngest.event_json(e)) FROM inngest.run_events(r) e), '[]')
 	FROM inngest.v0_living_run(request) r
 $$;
 COMMENT ON FUNCTION inngest.v0_run_batch IS 'GET /v0/runs/{id}/batch';

@@ -4,7 +4,7 @@
  *	  What a call says, and what its answer comes to.
  *
  * Everything that calls say is read for all calls of a turn together: the runs with their events, and the steps that have ended.  Memos
- * are canonical JSON already; large ones are read only for a call that really carries them, and forgotten when the client has its copy
+ * are canonical JSON already; large ones, and the events of a batch, are read only for a call that really carries them, and forgotten when the client has its copy
  * of the body.
  *
  * IDENTIFICATION
@@ -25,14 +25,21 @@
 #include "execute/targets.h"
 #include "run/fault.h"
 #include "run/opcode.h"
+#include "store/batches.h"
 #include "store/defers.h"
+
+#define EVENTS_GONE "what has started the run is not kept any more (inngest.event_retention)"
 
 static void let_go(InnFlight *flight);
 static void prepare(InnPrepared *prepared, TimestampTz now);
 static void judge(InnPrepared *prepared, TimestampTz now);
 static bool is_late(const InnPrepared *prepared, TimestampTz now);
 static void refuse(InnPrepared *prepared, const char *name, const char *message);
-static bool put_event(InnPrepared *prepared);
+static bool put_events(InnPrepared *prepared);
+static char *event_text(InnPrepared *prepared, const InnEvent *event);
+static bool carries_events(const InnPrepared *prepared);
+static void read_events(InnPrepared *prepared);
+static MemoryContext switch_to_large(InnPrepared *prepared);
 static void put_state(InnPrepared *prepared, const InnStep *steps, int nsteps);
 static void put_defers(InnPrepared *prepared, const InnUlid *run_ids, int nprepared);
 static bool carries_state(const InnPrepared *prepared);
@@ -79,7 +86,7 @@ prepare(InnPrepared *prepared, TimestampTz now)
 
 	prepared->function = function;
 	judge(prepared, now);
-	if (prepared->readiness != INN_CALL_READY || !put_event(prepared))
+	if (prepared->readiness != INN_CALL_READY || !put_events(prepared))
 		return;
 
 	prepared->is_first = prepared->run.started_at == INN_NEVER;
@@ -98,6 +105,7 @@ prepare(InnPrepared *prepared, TimestampTz now)
 		.always_inline = function->is_go,
 		.events = subject->events,
 		.nevents = subject->nevents,
+		.unread_events = subject->unread_events,
 		.input_id = job->input != NULL ? job->step_id : NULL,
 		.input = job->input,
 	};
@@ -115,8 +123,7 @@ judge(InnPrepared *prepared, TimestampTz now)
 		refuse(prepared, "Error",
 			   "the function is not one of an app any more, so it cannot be called");
 	else if (!prepared->run.has_event)
-		refuse(prepared, "Error",
-			   "the event that has started the run is not kept any more (inngest.event_retention)");
+		refuse(prepared, "Error", EVENTS_GONE);
 	else if (is_late(prepared, now))
 		prepared->readiness = INN_CALL_LATE;
 }
@@ -142,27 +149,52 @@ refuse(InnPrepared *prepared, const char *name, const char *message)
 	prepared->fault = inn_fault_make(name, message);
 }
 
+/* The first one is said twice. Further ones of a batch are read later, if at all. */
 static bool
-put_event(InnPrepared *prepared)
+put_events(InnPrepared *prepared)
 {
-	const char **events = palloc(sizeof(char *));
-	StringInfoData text;
-	InnJcsFault fault;
+	const InnRunToCall *run = &prepared->run;
+	const char **texts = palloc(sizeof(char *));
 
-	initStringInfo(&text);
-	fault = inn_jcs_append(&text, inn_event_to_jsonb(&prepared->run.event));
-	if (fault != INN_JCS_GOOD)
+	texts[0] = event_text(prepared, &run->event);
+	if (texts[0] == NULL)
+		return false;
+	prepared->subject.events = texts;
+	prepared->subject.nevents = 1;
+	prepared->bytes = 2 * strlen(texts[0]);
+	if (!run->has_batch)
+		return true;
+	if (!inn_batches_size(&run->batch_id, &prepared->subject.unread_events))
 	{
-		refuse(prepared, "Error",
-			   psprintf("the event that has started the run cannot be sent: %s",
-						inn_jcs_sentence(fault)));
+		refuse(prepared, "Error", EVENTS_GONE);
 		return false;
 	}
-	events[0] = text.data;
-	prepared->subject.events = events;
-	prepared->subject.nevents = 1;
-	prepared->bytes = 2 * text.len;
+	if (carries_events(prepared))
+		prepared->bytes += prepared->subject.unread_events;
 	return true;
+}
+
+/* NULL, and the call is refused, if it cannot be told. */
+static char *
+event_text(InnPrepared *prepared, const InnEvent *event)
+{
+	StringInfoData buf;
+	InnJcsFault fault;
+
+	initStringInfo(&buf);
+	fault = inn_jcs_append(&buf, inn_event_to_jsonb(event));
+	if (fault == INN_JCS_GOOD)
+		return buf.data;
+	refuse(prepared, "Error",
+		   psprintf("an event that has started the run cannot be sent: %s",
+					inn_jcs_sentence(fault)));
+	return NULL;
+}
+
+static bool
+carries_events(const InnPrepared *prepared)
+{
+	return prepared->subject.unread_events <= INN_REQUEST_MAX_BYTES || prepared->function->is_go;
 }
 
 /* The steps that have ended, and where in them the one is that has caused this call. */
@@ -203,10 +235,41 @@ inn_attempts_read_state(InnPrepared *prepared, int nprepared)
 {
 	for (int i = 0; i < nprepared; i++)
 	{
+		if (prepared[i].readiness == INN_CALL_READY && prepared[i].subject.unread_events > 0 &&
+			carries_events(&prepared[i]))
+			read_events(&prepared[i]);
 		if (prepared[i].readiness == INN_CALL_READY && carries_state(&prepared[i]) &&
 			lacks_memos(&prepared[i]))
 			read_memos(&prepared[i]);
 	}
+}
+
+static void
+read_events(InnPrepared *prepared)
+{
+	MemoryContext caller = switch_to_large(prepared);
+	InnEvent *events;
+	const char **texts;
+	int nevents;
+
+	if (!inn_batches_events(&prepared->run.batch_id, 0, &events, &nevents))
+		elog(ERROR, "an event of a batch is gone");
+	texts = palloc(nevents * sizeof(char *));
+	for (int i = 0; i < nevents && prepared->readiness == INN_CALL_READY; i++)
+		texts[i] = event_text(prepared, &events[i]);
+	prepared->subject.events = texts;
+	prepared->subject.nevents = nevents;
+	prepared->subject.unread_events = 0;
+	MemoryContextSwitchTo(caller);
+}
+
+static MemoryContext
+switch_to_large(InnPrepared *prepared)
+{
+	if (prepared->large == NULL)
+		prepared->large = AllocSetContextCreate(CurrentMemoryContext, "inngest large call",
+												ALLOCSET_DEFAULT_SIZES);
+	return MemoryContextSwitchTo(prepared->large);
 }
 
 static bool
@@ -223,11 +286,9 @@ lacks_memos(const InnPrepared *prepared)
 static void
 read_memos(InnPrepared *prepared)
 {
-	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext caller = switch_to_large(prepared);
 	InnMemo *memos = prepared->subject.stack;
 
-	prepared->large = AllocSetContextCreate(caller, "inngest large call", ALLOCSET_DEFAULT_SIZES);
-	MemoryContextSwitchTo(prepared->large);
 	for (int i = 0; i < prepared->subject.nstack; i++)
 	{
 		if (memos[i].json == NULL)

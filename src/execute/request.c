@@ -211,7 +211,7 @@ size_of_steps(const InnRequestSubject *subject)
 static size_t
 size_of_events(const InnRequestSubject *subject)
 {
-	size_t size = 0;
+	size_t size = subject->unread_events;
 
 	for (int i = 0; i < subject->nevents; i++)
 		size += strlen(subject->events[i]) + 1;

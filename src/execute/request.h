@@ -47,7 +47,8 @@ typedef struct InnRequestSubject
 	bool always_inline; /* the SDK does not know use_api (Go): send everything, whatever its size */
 	const char **events; /* canonical event maps; the first is `event` */
 	int nevents;
-	InnMemo *stack; /* in the order of completion */
+	size_t unread_events; /* bytes of further events, too many to be read; the body has none then */
+	InnMemo *stack;		  /* in the order of completion */
 	int nstack;
 	int current;			 /* ctx.stack.current */
 	const char *input_id;	 /* a step whose input is overridden (protocol.md 8.10); NULL: none */

@@ -109,21 +109,13 @@ static const InnField limit_key = {"key", INN_FIELD_EXPRESSION};
 static const char *const limit_scopes[] = {"fn", "env", "account", NULL};
 static const InnField limit_scope = {"scope", INN_FIELD_CHOICE, .choices = limit_scopes};
 
-/* What is not enforced yet.  An option becomes supported by leaving this list. */
-static const struct
-{
-	const char *key;
-	const char *subject; /* of a sentence, with its verb */
-} unsupported[] = {
-	{"batchEvents", "Batching of events is"},
-};
-
 /* What an executor does, and nobody who takes runs does. */
 static const struct
 {
 	const char *key;
-	const char *subject;
+	const char *subject; /* of a sentence, with its verb */
 } not_for_pull[] = {
+	{"batchEvents", "Batching of events is"},
 	{"priority", "Priority is"},
 };
 
@@ -138,7 +130,6 @@ static bool judge_concurrency_number(const InnPlace *config, const JsonbValue *v
 static bool judge_concurrency_object(const InnPlace *config, const JsonbValue *value);
 static bool judge_limits(const InnPlace *place, const char *key, int max, const InnField *limit);
 static bool judge_limit(const InnPlace *place, const InnField *limit);
-static void refuse_unsupported(const InnPlace *config, const char *key);
 static void refuse_of_pull(const InnPlace *config, const InnDefinition *definition);
 
 void
@@ -171,7 +162,6 @@ judge_objects(const InnPlace *config)
 			continue;
 		if (inn_place_open(config, objects[i].key, &value, &option))
 			inn_place_judge(&option, objects[i].fields, objects[i].nfields);
-		refuse_unsupported(config, objects[i].key);
 	}
 }
 
@@ -190,8 +180,6 @@ static void
 judge_idempotency(const InnPlace *config)
 {
 	inn_place_judge(config, &idempotency, 1);
-	if (inn_place_is_set(config, &idempotency))
-		refuse_unsupported(config, idempotency.key);
 }
 
 static void
@@ -330,17 +318,6 @@ judge_limit(const InnPlace *place, const InnField *limit)
 						scope);
 
 	return inn_place_integer(place, limit, &number) && number > 0;
-}
-
-static void
-refuse_unsupported(const InnPlace *config, const char *key)
-{
-	for (int i = 0; i < (int) lengthof(unsupported); i++)
-	{
-		if (strcmp(unsupported[i].key, key) == 0)
-			inn_place_fault(config, key, INN_FAULT_UNSUPPORTED, "%s not supported yet.",
-							unsupported[i].subject);
-	}
 }
 
 static void

@@ -6,6 +6,8 @@
  * All of one run have the same data.  The id of a failure or cancellation is that of the run, so that a handler
  * starts once for it; finished has none.
  *
+ * A run of a batch answers everyone who has invoked it: of those events but the first one only finished is told.
+ *
  * IDENTIFICATION
  *	  src/run/finish.c
  *
@@ -17,63 +19,118 @@
 #include "base/json.h"
 #include "run/fault.h"
 #include "run/finish.h"
+#include "store/batches.h"
 
-static Jsonb *finish_data(const InnRunEnd *end, const InnEnding *ending, const char *run_id,
-						  const char *correlation);
+/* What all events about the end of a run say. */
+typedef struct Ended
+{
+	const InnRunEnd *end;
+	const InnEnding *ending;
+	const char *run_id; /* empty: there was no run */
+	Jsonb *events;		/* an array */
+} Ended;
+
+static bool is_announced(const InnEvent *event);
+static Jsonb *events_of(const InnEnding *ending, InnEvent **events, int *nevents);
+static Jsonb *finish_data(const Ended *ended, const InnEvent *event, const char *correlation);
 static Jsonb *missing_error(const char *message);
-static bool is_answer(const InnEnding *ending);
+static bool is_answer(const InnEnding *ending, const InnEvent *event);
 static Jsonb *error_of(const InnRunEnd *end, const char *correlation);
 static void put_status(JsonbParseState **state, InnOutcome outcome);
 static char *internal_text(const InnEvent *event, const char *key);
-static void send(InnChanges *changes, const char *name, Jsonb *data, const InnEnding *ending,
+static void announce_missing(InnChanges *changes, const InnEvent *invocation,
+							 const char *function_slug, const char *message);
+static void send(InnChanges *changes, const char *name, Jsonb *data, const InnEvent *event,
 				 const char *id);
 
 void
 inn_finish_announce(InnChanges *changes, const InnRunEnd *end, const InnEnding *ending)
 {
-	Jsonb *data;
 	char run_id[INN_ULID_TEXT_LEN + 1];
+	InnEvent *events;
+	int nevents;
+	Ended ended = {.end = end, .ending = ending, .run_id = run_id};
 
 	Assert(ending->has_ended);
 	inn_ulid_format(&end->run_id, run_id);
-	if (!ending->has_event || strcmp(ending->event.name, INN_EVENT_FINISHED) == 0 ||
-		strcmp(ending->event.name, INN_EVENT_FAILED) == 0)
+	if (!ending->has_event)
 		return;
 
-	data = finish_data(end, ending, run_id,
-					   is_answer(ending) ? inn_event_correlation(&ending->event) : NULL);
-	send(changes, INN_EVENT_FINISHED, data, ending, NULL);
-	if (end->outcome == INN_RUN_FAILED)
-		send(changes, INN_EVENT_FAILED, data, ending, pstrdup(run_id));
-	else if (end->outcome == INN_RUN_CANCELLED)
-		send(changes, INN_EVENT_CANCELLED, data, ending, pstrdup(run_id));
+	ended.events = events_of(ending, &events, &nevents);
+	for (int i = 0; i < nevents; i++)
+	{
+		const InnEvent *event = &events[i];
+		char *correlation = is_answer(ending, event) ? inn_event_correlation(event) : NULL;
+		Jsonb *data;
+
+		if (!is_announced(event) || (i > 0 && correlation == NULL))
+			continue;
+		data = finish_data(&ended, event, correlation);
+		send(changes, INN_EVENT_FINISHED, data, event, NULL);
+		if (i == 0 && end->outcome == INN_RUN_FAILED)
+			send(changes, INN_EVENT_FAILED, data, event, pstrdup(run_id));
+		else if (i == 0 && end->outcome == INN_RUN_CANCELLED)
+			send(changes, INN_EVENT_CANCELLED, data, event, pstrdup(run_id));
+	}
+}
+
+static bool
+is_announced(const InnEvent *event)
+{
+	return strcmp(event->name, INN_EVENT_FINISHED) != 0 &&
+		   strcmp(event->name, INN_EVENT_FAILED) != 0;
+}
+
+/* All events of the run, also as an array of JSON; of those of a batch what is still kept. */
+static Jsonb *
+events_of(const InnEnding *ending, InnEvent **events, int *nevents)
+{
+	JsonbParseState *state = NULL;
+
+	if (!ending->has_batch || !inn_batches_events(&ending->batch_id, 0, events, nevents))
+	{
+		*events = palloc(sizeof(InnEvent));
+		(*events)[0] = ending->event;
+		*nevents = 1;
+	}
+	(void) pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
+	for (int i = 0; i < *nevents; i++)
+		inn_json_put_element(&state, inn_event_to_jsonb(&(*events)[i]));
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_ARRAY, NULL));
 }
 
 void
 inn_finish_announce_missing(InnChanges *changes, const InnEvent *invocation, const char *target)
 {
-	InnEnding ending = {.function_slug = "", .has_event = true, .event = *invocation};
-	InnRunEnd end = {
-		.outcome = INN_RUN_FAILED,
-		.error = missing_error(psprintf("could not find function with ID: %s", target)),
-	};
-
-	send(changes, INN_EVENT_FINISHED,
-		 finish_data(&end, &ending, "", inn_event_correlation(invocation)), &ending, NULL);
+	announce_missing(changes, invocation, "",
+					 psprintf("could not find function with ID: %s", target));
 }
 
 void
 inn_finish_announce_limited(InnChanges *changes, const InnEvent *invocation,
 							const char *function_slug)
 {
+	announce_missing(changes, invocation, function_slug, "invoked function is rate limited");
+}
+
+/* There was no run. */
+static void
+announce_missing(InnChanges *changes, const InnEvent *invocation, const char *function_slug,
+				 const char *message)
+{
 	InnEnding ending = {.function_slug = function_slug, .has_event = true, .event = *invocation};
-	InnRunEnd end = {
-		.outcome = INN_RUN_FAILED,
-		.error = missing_error("invoked function is rate limited"),
+	InnRunEnd end = {.outcome = INN_RUN_FAILED, .error = missing_error(message)};
+	InnEvent *events;
+	int nevents;
+	Ended ended = {
+		.end = &end,
+		.ending = &ending,
+		.run_id = "",
+		.events = events_of(&ending, &events, &nevents),
 	};
 
 	send(changes, INN_EVENT_FINISHED,
-		 finish_data(&end, &ending, "", inn_event_correlation(invocation)), &ending, NULL);
+		 finish_data(&ended, invocation, inn_event_correlation(invocation)), invocation, NULL);
 }
 
 /* As SDKs know it: without "error". */
@@ -89,32 +146,27 @@ missing_error(const char *message)
 }
 
 static Jsonb *
-finish_data(const InnRunEnd *end, const InnEnding *ending, const char *run_id,
-			const char *correlation)
+finish_data(const Ended *ended, const InnEvent *event, const char *correlation)
 {
-	Jsonb *event = inn_event_to_jsonb(&ending->event);
 	JsonbParseState *state = NULL;
 
 	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	inn_json_put_text(&state, "function_id", ending->function_slug);
-	inn_json_put_text(&state, "run_id", run_id);
-	inn_json_put(&state, "event", event);
-	inn_json_put_key(&state, "events");
-	(void) pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
-	inn_json_put_element(&state, event);
-	(void) pushJsonbValue(&state, WJB_END_ARRAY, NULL);
-	inn_json_put(&state, "error", error_of(end, correlation));
-	inn_json_put(&state, "result", end->result);
+	inn_json_put_text(&state, "function_id", ended->ending->function_slug);
+	inn_json_put_text(&state, "run_id", ended->run_id);
+	inn_json_put(&state, "event", inn_event_to_jsonb(event));
+	inn_json_put(&state, "events", ended->events);
+	inn_json_put(&state, "error", error_of(ended->end, correlation));
+	inn_json_put(&state, "result", ended->end->result);
 	inn_json_put_text(&state, "correlation_id", correlation);
-	put_status(&state, end->outcome);
+	put_status(&state, ended->end->outcome);
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
 
 /* Is the end of this function what the invoker waits for?  Others may have invocations among their triggers. */
 static bool
-is_answer(const InnEnding *ending)
+is_answer(const InnEnding *ending, const InnEvent *event)
 {
-	char *invoked = inn_event_invoked(&ending->event);
+	char *invoked = inn_event_invoked(event);
 	char function_id[INN_UUID_TEXT_SIZE];
 
 	inn_uuid_format(&ending->function_id, function_id);
@@ -148,14 +200,14 @@ put_status(JsonbParseState **state, InnOutcome outcome)
 }
 
 static void
-send(InnChanges *changes, const char *name, Jsonb *data, const InnEnding *ending, const char *id)
+send(InnChanges *changes, const char *name, Jsonb *data, const InnEvent *event, const char *id)
 {
 	inn_changes_send(changes, &(InnEvent){
 								  .name = name,
 								  .data = data,
 								  .caller_id = id,
 								  .ts = changes->now,
-								  .meta = ending->event.meta,
+								  .meta = event->meta,
 								  .received_at = changes->now,
 							  });
 }

@@ -21,11 +21,15 @@
 /* An idempotency expression is a rate limit (semantics.md 0.4). */
 #define IDEMPOTENCY_PERIOD_USEC USECS_PER_DAY
 
+/* Of a batch that does not say. */
+#define BATCH_TIMEOUT_USEC USECS_PER_MINUTE
+
 static bool enter(JsonbContainer *object, const char *key, JsonbContainer **out);
 static const char *text_of(JsonbContainer *object, const char *key);
 static int64 integer_of(JsonbContainer *object, const char *key);
 static int64 duration_of(JsonbContainer *object, const char *key);
 static void read_throttle(JsonbContainer *object, InnRate *rate);
+static void read_batching(JsonbContainer *object, InnBatching *batch);
 static void read_singleton(JsonbContainer *object, InnSingleton *singleton);
 static void read_concurrency(JsonbContainer *config, InnFlow *flow);
 static void read_limits(const JsonbValue *value, InnFlow *flow);
@@ -51,6 +55,8 @@ inn_flow_read(Jsonb *config, InnFlow *flow)
 			.timeout_usec = duration_of(object, "timeout"),
 			.key = text_of(object, "key"),
 		};
+	if (enter(&config->root, "batchEvents", &object))
+		read_batching(object, &flow->batch);
 	if (enter(&config->root, "singleton", &object))
 		read_singleton(object, &flow->singleton);
 	read_concurrency(&config->root, flow);
@@ -68,6 +74,19 @@ read_throttle(JsonbContainer *object, InnRate *rate)
 		.burst = integer_of(object, "burst"),
 		.key = text_of(object, "key"),
 	};
+}
+
+static void
+read_batching(JsonbContainer *object, InnBatching *batch)
+{
+	*batch = (InnBatching){
+		.max_events = (int) integer_of(object, "maxSize"),
+		.timeout_usec = duration_of(object, "timeout"),
+		.key = text_of(object, "key"),
+		.condition = text_of(object, "if"),
+	};
+	if (batch->timeout_usec == 0)
+		batch->timeout_usec = BATCH_TIMEOUT_USEC;
 }
 
 static void
@@ -200,7 +219,8 @@ bool
 inn_flow_is_stateful(const InnFlow *flow)
 {
 	return flow->rate_limit.limit > 0 || flow->throttle.limit > 0 ||
-		   flow->debounce.period_usec > 0 || flow->singleton.mode != INN_SINGLETON_NONE;
+		   flow->debounce.period_usec > 0 || flow->batch.max_events > 0 ||
+		   flow->singleton.mode != INN_SINGLETON_NONE;
 }
 
 bool
@@ -220,6 +240,17 @@ inn_flow_key(const char *expression, Jsonb *event, InnCelFault *fault)
 	Jsonb *value = evaluate(expression, event, fault);
 
 	return value == NULL ? NULL : text_of_scalar(value, fault);
+}
+
+bool
+inn_flow_is_true(const char *condition, Jsonb *event)
+{
+	InnCelFault fault;
+	JsonbValue scalar;
+	Jsonb *value = evaluate(condition, event, &fault);
+
+	return value != NULL && JB_ROOT_IS_SCALAR(value) && JsonbExtractScalar(&value->root, &scalar) &&
+		   scalar.type == jbvBool && scalar.val.boolean;
 }
 
 static Jsonb *

@@ -47,6 +47,15 @@ typedef struct InnDebouncing
 	const char *key;
 } InnDebouncing;
 
+/* Events that start one run together. */
+typedef struct InnBatching
+{
+	int max_events; /* 0: no batches */
+	int64 timeout_usec;
+	const char *key;
+	const char *condition; /* NULL: all; else others start a run each */
+} InnBatching;
+
 typedef struct InnSingleton
 {
 	enum
@@ -65,6 +74,7 @@ typedef struct InnFlow
 	InnRate rate_limit;	  /* what idempotency means, too */
 	InnRate throttle;
 	InnDebouncing debounce;
+	InnBatching batch;
 	InnSingleton singleton;
 	InnConcurrency steps[INN_FLOW_STEP_LIMITS];
 	int nsteps;
@@ -84,6 +94,9 @@ extern bool inn_flow_has_controls(const InnFlow *flow);
  */
 extern char *inn_flow_key(const char *expression, Jsonb *event, InnCelFault *fault);
 #define INN_FLOW_KEY_FALSE "false"
+
+/* Is the condition true for an event?  False if it fails, too. */
+extern bool inn_flow_is_true(const char *condition, Jsonb *event);
 
 /* What names a limit by a key, so that one that is changed is another: "f:event.data.k". */
 extern char *inn_flow_limit_name(const InnConcurrency *limit);

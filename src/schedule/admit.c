@@ -65,6 +65,8 @@ static InnRun new_run(const InnEvent *event, const InnFunction *function);
 static const InnControls *controls_of(const InnEvent *event, const InnFunction *function);
 static InnControls *make_controls(const InnFlow *flow, Jsonb *event);
 static void end_debounces(TimestampTz now);
+static void end_batches(TimestampTz now, InnRunList *runs);
+static void start_batch(const InnBatch *batch, TimestampTz now, InnRunList *runs);
 static Verdict decide(const InnAdmission *admission, InnRunList *runs, InnChanges *changes,
 					  List **singletons);
 static Verdict decide_stateful(Decision *decision);
@@ -190,6 +192,8 @@ inn_admit_again(const InnUlid *run_id, const char *from_step, Jsonb *input)
 		inn_restart_find(run_id, &function, from_step, input, &restart);
 		inn_restart_aim(&restart, &run);
 	}
+	run.has_batch = origin.has_batch;
+	run.batch_id = origin.batch_id;
 	inn_run_list_add(&runs, &run);
 	inn_cancels_add(&run, &function, &event, &runs);
 	inn_run_create(&runs);
@@ -231,6 +235,7 @@ inn_admit_queued(InnChanges *changes)
 	int nadmissions;
 
 	end_debounces(now);
+	end_batches(now, &runs);
 	nadmissions = inn_queue_lock_admissions(now, ADMIT_BATCH, admissions);
 	for (int i = 0; i < nadmissions; i++)
 	{
@@ -246,7 +251,8 @@ inn_admit_queued(InnChanges *changes)
 									admissions[i].stage, now + ADMIT_RETRY_USEC);
 	}
 	inn_run_create(&runs);
-	return inn_sooner(inn_queue_next_admission(), inn_debounces_next());
+	return inn_sooner(inn_queue_next_admission(),
+					  inn_sooner(inn_debounces_next(), inn_batches_next()));
 }
 
 /* What has been debounced goes on as any other event. */
@@ -261,6 +267,50 @@ end_debounces(TimestampTz now)
 								debounces[i].is_paused ? INN_ADMISSION_DEBOUNCED_PAUSED
 													   : INN_ADMISSION_DEBOUNCED,
 								now);
+}
+
+static void
+end_batches(TimestampTz now, InnRunList *runs)
+{
+	InnBatch batches[ADMIT_BATCH];
+	int nbatches = inn_batches_take(now, ADMIT_BATCH, batches);
+
+	for (int i = 0; i < nbatches; i++)
+		start_batch(&batches[i], now, runs);
+}
+
+/*
+ * Its first event stands for all where one is looked at.  What was gathered has been let through: it has no rate limit, and its ids
+ * are not looked at (semantics.md 2.4).
+ */
+static void
+start_batch(const InnBatch *batch, TimestampTz now, InnRunList *runs)
+{
+	InnFunction function;
+	InnEvent *events;
+	int nevents;
+	InnFlow flow;
+	InnEntry entry = {.function = &function, .flow = &flow, .now = now};
+	InnRun run;
+
+	if (!inn_functions_by_id(&batch->key.function_id, &function) || function.is_archived ||
+		!inn_batches_events(&batch->id, 1, &events, &nevents))
+		return;
+	inn_flow_read(inn_functions_config(&function.id), &flow);
+	entry.event = &events[0];
+	entry.json = inn_event_to_jsonb(&events[0]);
+
+	run = new_run(&events[0], &function);
+	run.has_batch = true;
+	run.batch_id = batch->id;
+	run.run_at = now;
+	if (!run.is_skipped)
+	{
+		run.controls = make_controls(&flow, entry.json);
+		run.run_at = inn_throttle_start(&entry, now);
+	}
+	run.is_delayed = run.run_at > now;
+	inn_run_list_add(runs, &run);
 }
 
 static Verdict
@@ -298,7 +348,15 @@ decide_stateful(Decision *decision)
 	bool is_debounced = decision->stage >= INN_ADMISSION_DEBOUNCED;
 	pg_uuid_t key;
 	bool has_key = event->caller_id != NULL && !is_debounced;
+	InnBatch batch;
+	bool is_full;
 
+	if (decision->stage == INN_ADMISSION_NEW && inn_batch_keep(entry, &batch, &is_full))
+	{
+		if (is_full)
+			start_batch(&batch, entry->now, decision->runs);
+		return DECIDED;
+	}
 	if (has_key && !claim_id(event, &key))
 		return LATER;
 	if (decision->stage == INN_ADMISSION_NEW)

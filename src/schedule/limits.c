@@ -34,10 +34,14 @@
 /* A debounced run starts so long after its window, as the original does. */
 #define DEBOUNCE_GRACE_USEC (INT64CONST(1050) * 1000)
 
-/* The bucket of events whose key fails. */
-#define DEBOUNCE_KEY_FAULTY "<invalid>"
+/* A batch whose events are larger is full, as in the original. */
+#define BATCH_MAX_BYTES (10 * 1024 * 1024)
+
+/* Of events whose key fails, so that they are not lost. */
+#define KEY_FAULTY "<invalid>"
 
 static InnLimitKey key_for(const InnEntry *entry, const char *text);
+static InnLimitKey key_to_gather_by(const InnEntry *entry, const char *expression);
 static bool was_let_through(const InnEntry *entry, pg_uuid_t *id);
 static bool spend(const InnLimitKey *key, const InnRate *rate, TimestampTz now);
 static int64 window_of(const InnEntry *entry, TimestampTz latest_at);
@@ -51,6 +55,21 @@ key_for(const InnEntry *entry, const char *text)
 	if (text != NULL)
 		inn_idempotency_key(text, &key.key);
 	return key;
+}
+
+static InnLimitKey
+key_to_gather_by(const InnEntry *entry, const char *expression)
+{
+	const char *text = NULL;
+	InnCelFault fault;
+
+	if (expression != NULL)
+	{
+		text = inn_flow_key(expression, entry->json, &fault);
+		if (text == NULL)
+			text = KEY_FAULTY;
+	}
+	return key_for(entry, text);
 }
 
 /* ---- rate limits ---- */
@@ -125,18 +144,9 @@ void
 inn_debounce_keep(const InnEntry *entry)
 {
 	const InnDebouncing *config = &entry->flow->debounce;
+	InnLimitKey key = key_to_gather_by(entry, config->key);
 	InnDebounce debounce;
-	InnCelFault fault;
-	const char *text = NULL;
-	InnLimitKey key;
 
-	if (config->key != NULL)
-	{
-		text = inn_flow_key(config->key, entry->json, &fault);
-		if (text == NULL)
-			text = DEBOUNCE_KEY_FAULTY;
-	}
-	key = key_for(entry, text);
 	if (!inn_debounces_read(&key, &debounce))
 		debounce = (InnDebounce){
 			.key = key,
@@ -163,6 +173,35 @@ window_of(const InnEntry *entry, TimestampTz latest_at)
 	if (latest_at != INN_NEVER)
 		window = Min(window, latest_at - entry->now);
 	return Max(window / USECS_PER_SEC, 1) * USECS_PER_SEC;
+}
+
+/* ---- batches ---- */
+
+bool
+inn_batch_keep(const InnEntry *entry, InnBatch *batch, bool *is_full)
+{
+	const InnBatching *config = &entry->flow->batch;
+	InnLimitKey key;
+
+	*is_full = false;
+	if (config->max_events == 0 ||
+		(config->condition != NULL && !inn_flow_is_true(config->condition, entry->json)))
+		return false;
+	key = key_to_gather_by(entry, config->key);
+	if (!inn_batches_read(&key, batch))
+	{
+		*batch = (InnBatch){.key = key, .fire_at = entry->now + config->timeout_usec};
+		inn_ulid_generate(&batch->id);
+	}
+	inn_batches_add_event(batch, &entry->event->id, (int) VARSIZE(entry->json));
+	batch->nevents++;
+	batch->bytes += VARSIZE(entry->json);
+	*is_full = batch->nevents >= config->max_events || batch->bytes >= BATCH_MAX_BYTES;
+	if (!*is_full)
+		inn_batches_put(batch);
+	else if (batch->nevents > 1)
+		inn_batches_close(&key);
+	return true;
 }
 
 /* ---- throttling ---- */

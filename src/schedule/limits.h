@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * limits.h
- *	  Flow control that looks at what went before: rate limits, debouncing, throttling, singletons.
+ *	  Flow control that looks at what went before: rate limits, debouncing, batches, throttling, singletons.
  *
  * For the scheduler, who decides on events in the order of their admissions.  What is decided is written, and counts for the next one
  * in the same transaction.
@@ -16,6 +16,7 @@
 
 #include "run/flow.h"
 #include "store/apps.h"
+#include "store/batches.h"
 #include "store/events.h"
 
 /* An event that a function may be started by. */
@@ -40,6 +41,12 @@ extern InnRateVerdict inn_rate_limit_spend(const InnEntry *entry);
 
 /* Keep the event until no other has come for a while. */
 extern void inn_debounce_keep(const InnEntry *entry);
+
+/*
+ * Gather the event with others; false if it is not one to be gathered.  If the batch is full now it is closed, and *is_full: its
+ * run is to be created.
+ */
+extern bool inn_batch_keep(const InnEntry *entry, InnBatch *batch, bool *is_full);
 
 /* When the throttle lets a run start that could start at a time; it counts as started then. */
 extern TimestampTz inn_throttle_start(const InnEntry *entry, TimestampTz when);

@@ -26,18 +26,21 @@
 	" CASE WHEN " skipped " THEN inngest.ulid_timestamp(" id "::inngest.ulid) END"
 
 static InnPlan insert_one = {
-	"INSERT INTO inngest.function_runs (id, function_id, function_version, event_id, has_controls, outcome, ended_at)"
-	" VALUES ($1::inngest.ulid, $2, $3, $4::inngest.ulid, $6," SKIPPED_COLUMNS("$5", "$1") ")",
-	6,
-	{UUIDOID, UUIDOID, INT4OID, UUIDOID, BOOLOID, BOOLOID}};
+	"INSERT INTO inngest.function_runs (id, function_id, function_version, event_id, has_controls, batch_id, outcome, ended_at)"
+	" VALUES ($1::inngest.ulid, $2, $3, $4::inngest.ulid, $6, $7::inngest.ulid," SKIPPED_COLUMNS(
+		"$5", "$1") ")",
+	7,
+	{UUIDOID, UUIDOID, INT4OID, UUIDOID, BOOLOID, BOOLOID, UUIDOID}};
 
 static InnPlan insert_many = {
-	"INSERT INTO inngest.function_runs (id, function_id, function_version, event_id, has_controls, outcome, ended_at)"
-	" SELECT r.id::inngest.ulid, r.function_id, r.version, r.event_id::inngest.ulid, r.has_controls," SKIPPED_COLUMNS(
-		"r.skipped", "r.id") " FROM unnest($1, $2, $3, $4, $5, $6)"
-							 " AS r (id, function_id, version, event_id, skipped, has_controls)",
-	6,
-	{UUIDARRAYOID, UUIDARRAYOID, INT4ARRAYOID, UUIDARRAYOID, BOOLARRAYOID, BOOLARRAYOID}};
+	"INSERT INTO inngest.function_runs (id, function_id, function_version, event_id, has_controls, batch_id, outcome, ended_at)"
+	" SELECT r.id::inngest.ulid, r.function_id, r.version, r.event_id::inngest.ulid, r.has_controls, r.batch_id::inngest.ulid," SKIPPED_COLUMNS(
+		"r.skipped",
+		"r.id") " FROM unnest($1, $2, $3, $4, $5, $6, $7)"
+				" AS r (id, function_id, version, event_id, skipped, has_controls, batch_id)",
+	7,
+	{UUIDARRAYOID, UUIDARRAYOID, INT4ARRAYOID, UUIDARRAYOID, BOOLARRAYOID, BOOLARRAYOID,
+	 UUIDARRAYOID}};
 
 /*
  * Written so that the index of outcomes is no choice: while few runs are known to be alive, reading all of them would look as good as
@@ -56,8 +59,8 @@ static InnPlan start_runs =
 static InnPlan end_runs = {
 	"WITH ended AS (UPDATE inngest.function_runs SET outcome = $2::inngest.run_outcome, ended_at = $3"
 	" WHERE id = ANY ($1::inngest.ulid[]) AND" HAS_NOT_ENDED
-	" RETURNING id, function_id, event_id, has_defers, has_controls)"
-	" SELECT x.id, x.function_id, f.slug, f.app_id, x.has_defers, x.event_id::uuid, x.has_controls, f.is_endpoint," INN_EVENT_COLUMNS
+	" RETURNING id, function_id, event_id, has_defers, has_controls, batch_id)"
+	" SELECT x.id, x.function_id, f.slug, f.app_id, x.has_defers, x.event_id::uuid, x.has_controls, f.is_endpoint, x.batch_id::uuid," INN_EVENT_COLUMNS
 	" FROM ended x"
 	" JOIN LATERAL (SELECT slug, app_id, is_endpoint FROM inngest.functions f WHERE f.id = x.function_id OFFSET 0) f ON true"
 	" LEFT JOIN LATERAL (SELECT * FROM inngest.events e WHERE e.id = x.event_id OFFSET 0) e ON true",
@@ -66,7 +69,7 @@ static InnPlan end_runs = {
 	.is_generic = true};
 
 static InnPlan read_to_call = {
-	"SELECT i.n::int4, r.outcome IS NULL, r.request_version::int4, r.is_planning, r.has_defers, r.started_at, r.event_id::uuid," INN_EVENT_COLUMNS
+	"SELECT i.n::int4, r.outcome IS NULL, r.request_version::int4, r.is_planning, r.has_defers, r.started_at, r.event_id::uuid, r.batch_id::uuid," INN_EVENT_COLUMNS
 	" FROM unnest($1) WITH ORDINALITY AS i (id, n),"
 	" LATERAL (SELECT * FROM inngest.function_runs x WHERE x.id = i.id::inngest.ulid OFFSET 0) r"
 	" LEFT JOIN LATERAL (SELECT * FROM inngest.events e WHERE e.id = r.event_id OFFSET 0) e ON true",
@@ -94,7 +97,7 @@ static InnPlan read_standing = {"SELECT r.outcome IS NULL, r.started_at,"
 								{UUIDOID}};
 
 static InnPlan read_origin =
-	{"SELECT function_id, event_id::uuid, coalesce(original_run_id, id)::uuid"
+	{"SELECT function_id, event_id::uuid, coalesce(original_run_id, id)::uuid, batch_id::uuid"
 	 " FROM inngest.function_runs WHERE id = $1::inngest.ulid",
 	 1,
 	 {UUIDOID}};
@@ -143,6 +146,7 @@ static void insert_in_one_statement(const InnRun *runs, int nruns);
 static int by_outcome(const void *a, const void *b);
 static void end_alike(InnEnding *const *endings, int nendings, TimestampTz now);
 static void read_ending(uint64 row, InnEnding *ending);
+static bool row_batch(uint64 row, int column, InnUlid *batch_id);
 static void attempt_args(const InnAttempt *attempt, InnArg *args);
 static InnArg ulid_array(const InnUlid *ids, int nids);
 
@@ -153,7 +157,8 @@ inn_runs_insert(const InnRun *runs, int nruns)
 		INN_RUN(&insert_one, inn_arg_ulid(&runs->id), inn_arg_uuid(&runs->function_id),
 				inn_arg(Int32GetDatum(runs->function_version)), inn_arg_ulid(&runs->event_id),
 				inn_arg(BoolGetDatum(runs->is_skipped)),
-				inn_arg(BoolGetDatum(runs->controls != NULL)));
+				inn_arg(BoolGetDatum(runs->controls != NULL)),
+				runs->has_batch ? inn_arg_ulid(&runs->batch_id) : inn_arg_pointer(NULL));
 	else if (nruns > 1)
 		insert_in_one_statement(runs, nruns);
 }
@@ -167,6 +172,8 @@ insert_in_one_statement(const InnRun *runs, int nruns)
 	Datum *events = palloc(nruns * sizeof(Datum));
 	Datum *skipped = palloc(nruns * sizeof(Datum));
 	Datum *controlled = palloc(nruns * sizeof(Datum));
+	Datum *batches = palloc(nruns * sizeof(Datum));
+	bool *have_none = palloc(nruns * sizeof(bool));
 
 	for (int i = 0; i < nruns; i++)
 	{
@@ -176,13 +183,16 @@ insert_in_one_statement(const InnRun *runs, int nruns)
 		events[i] = PointerGetDatum(&runs[i].event_id);
 		skipped[i] = BoolGetDatum(runs[i].is_skipped);
 		controlled[i] = BoolGetDatum(runs[i].controls != NULL);
+		batches[i] = PointerGetDatum(&runs[i].batch_id);
+		have_none[i] = !runs[i].has_batch;
 	}
 	INN_RUN(&insert_many, inn_arg_array(ids, NULL, nruns, UUIDOID),
 			inn_arg_array(functions, NULL, nruns, UUIDOID),
 			inn_arg_array(versions, NULL, nruns, INT4OID),
 			inn_arg_array(events, NULL, nruns, UUIDOID),
 			inn_arg_array(skipped, NULL, nruns, BOOLOID),
-			inn_arg_array(controlled, NULL, nruns, BOOLOID));
+			inn_arg_array(controlled, NULL, nruns, BOOLOID),
+			inn_arg_array(batches, have_none, nruns, UUIDOID));
 }
 
 void
@@ -264,10 +274,23 @@ read_ending(uint64 row, InnEnding *ending)
 	ending->has_defers = inn_row_bool(row, 5);
 	ending->has_controls = inn_row_bool(row, 7);
 	ending->is_endpoint = inn_row_bool(row, 8);
-	(void) inn_row_datum(row, 9, &has_no_event);
+	ending->has_batch = row_batch(row, 9, &ending->batch_id);
+	(void) inn_row_datum(row, 10, &has_no_event);
 	ending->has_event = !has_no_event;
 	if (ending->has_event)
-		inn_events_row(row, 9, &event_id, &ending->event);
+		inn_events_row(row, 10, &event_id, &ending->event);
+}
+
+/* False for null. */
+static bool
+row_batch(uint64 row, int column, InnUlid *batch_id)
+{
+	bool has_none;
+
+	(void) inn_row_datum(row, column, &has_none);
+	if (!has_none)
+		*batch_id = inn_row_ulid(row, column);
+	return !has_none;
 }
 
 /* Those that say the same together: most do. */
@@ -314,10 +337,11 @@ inn_runs_read_to_call(const InnUlid *ids, int nids, InnRunToCall *runs)
 		run->has_defers = inn_row_bool(i, 5);
 		run->started_at = inn_row_time(i, 6, INN_NEVER);
 		run->event_id = inn_row_ulid(i, 7);
-		(void) inn_row_datum(i, 8, &has_no_event);
+		run->has_batch = row_batch(i, 8, &run->batch_id);
+		(void) inn_row_datum(i, 9, &has_no_event);
 		run->has_event = !has_no_event;
 		if (run->has_event)
-			inn_events_row(i, 8, &run->event_id, &run->event);
+			inn_events_row(i, 9, &run->event_id, &run->event);
 	}
 }
 
@@ -350,6 +374,7 @@ inn_runs_origin(const InnUlid *id, InnRunOrigin *origin)
 		.event_id = inn_row_ulid(0, 2),
 		.original_id = inn_row_ulid(0, 3),
 	};
+	origin->has_batch = row_batch(0, 4, &origin->batch_id);
 	return true;
 }
 

@@ -35,8 +35,10 @@ typedef struct InnRun
 	pg_uuid_t function_id;
 	int32 function_version;
 	const char *function_slug;
-	InnUlid event_id;
+	InnUlid event_id; /* the first one of a batch */
 	const char *event_name;
+	bool has_batch;
+	InnUlid batch_id;
 	TimestampTz run_at; /* first attempt not before; meaningless when skipped */
 	bool is_delayed;	/* run_at is in the future */
 	bool is_pull;
@@ -68,7 +70,9 @@ typedef struct InnEnding
 	const char *function_slug;
 	bool has_controls;
 	bool has_event; /* false: it is not kept any more */
-	InnEvent event; /* that has started the run */
+	InnEvent event; /* that has started the run; the first one of a batch */
+	bool has_batch;
+	InnUlid batch_id;
 } InnEnding;
 
 /* What became of one attempt. */
@@ -116,7 +120,9 @@ typedef struct InnRunToCall
 	TimestampTz started_at; /* INN_NEVER: it has not */
 	bool has_event;			/* false: it is not kept any more */
 	InnUlid event_id;
-	InnEvent event; /* that has started it */
+	InnEvent event; /* that has started it; the first one of a batch */
+	bool has_batch;
+	InnUlid batch_id;
 } InnRunToCall;
 
 /* Read runs: fills runs[i].  Texts are palloc'ed. */
@@ -140,6 +146,8 @@ typedef struct InnRunOrigin
 {
 	pg_uuid_t function_id;
 	InnUlid event_id;
+	bool has_batch;
+	InnUlid batch_id;
 	InnUlid original_id;
 } InnRunOrigin;
 

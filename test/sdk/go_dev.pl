@@ -8,10 +8,11 @@ use Test::More;
 
 my $sdk = SdkTest->new('go', mode => 'dev');
 
-$sdk->check_sync('/api/inngest', '/api/checkpoint', '/api/stream');
+$sdk->check_sync('/api/inngest', '/api/checkpoint', '/api/stream', '/api/flow');
 $sdk->play_brief('go.json', 'peer-go', 'go');
 $sdk->play_brief('go-checkpoint.json', 'peer-gocp', 'gocp');
 $sdk->play_brief('go-stream.json', 'peer-go-stream', 'gost');
+$sdk->play_brief('go-flow.json', 'flow-go', 'gofc');
 $sdk->check_sanity;
 
 done_testing();

@@ -8,9 +8,10 @@ use Test::More;
 
 my $sdk = SdkTest->new('python', mode => 'dev');
 
-$sdk->check_sync('/api/inngest', '/api/stream');
+$sdk->check_sync('/api/inngest', '/api/stream', '/api/flow');
 $sdk->play_brief('python.json', 'peer-python', 'py');
 $sdk->play_brief('python-stream.json', 'peer-python-stream', 'pyst');
+$sdk->play_brief('python-flow.json', 'flow-python', 'pyfc');
 $sdk->check_sanity;
 
 done_testing();

@@ -42,7 +42,10 @@ CREATE VIEW pg_temp.stored AS
 	SELECT f.slug, a.name AS app, f.version, f.language, f.archived_at IS NOT NULL AS archived, (SELECT string_agg(t.event_name, ' ') FROM triggers t WHERE t.function_id = f.id) AS events
 	FROM functions f JOIN apps a ON a.id = f.app_id ORDER BY f.slug;
 
--- recorded from the TypeScript SDK: 60 functions, some of which ask for what is not supported yet
+-- recorded from the TypeScript SDK: 60 functions; all or none
+SELECT pg_temp.register(jsonb_set(body, '{functions,41,concurrency}', '{"fn": [{"limit": 1}]}')) FROM js;
+SELECT count(*) FROM functions;
+SELECT count(*) FROM apps;
 SELECT pg_temp.register(body) FROM js;
 SELECT count(*) FROM functions;
 SELECT count(*) FROM apps;

@@ -2,7 +2,7 @@
 // SDK has them.
 //
 // /api/inngest serves them without checkpointing, /api/checkpoint with it, /api/stream has one that
-// answers in streams, /api/flow/NAME one with that flow control.  Environment: PORT, FAKE (URL of the
+// answers in streams, /api/flow those with flow control.  Environment: PORT, FAKE (URL of the
 // service that fetch and AI steps talk to), and what the SDK reads: INNGEST_DEV, or
 // INNGEST_BASE_URL, INNGEST_SIGNING_KEY and INNGEST_EVENT_KEY.
 package main
@@ -47,9 +47,9 @@ func main() {
 
 	stream := serve("/api/stream", inngestgo.ClientOpts{AppID: "peer-go-stream", UseStreaming: true})
 	function(stream, inngestgo.FunctionOpts{ID: "st"}, inngestgo.EventTrigger("gost/one", nil), streamed)
+	flow := serve("/api/flow", inngestgo.ClientOpts{AppID: "flow-go"})
 	for name, options := range controls() {
 		options.ID = name
-		flow := serve("/api/flow/"+name, inngestgo.ClientOpts{AppID: "flow-go-" + name})
 		function(flow, options, inngestgo.EventTrigger("gofc/"+name, nil), func(_ context.Context, in input) (any, error) {
 			return len(in.Events), nil
 		})

@@ -1,6 +1,6 @@
 """The test app of the Python SDK: the features that were recorded with the TypeScript one, as far as this SDK has them.
 
-/api/inngest serves them all, /api/stream one that answers in streams, /api/flow/NAME one with that flow
+/api/inngest serves them all, /api/stream one that answers in streams, /api/flow those with flow
 control.  Environment: PORT, FAKE (URL of the service that AI steps talk to), and what the SDK reads:
 INNGEST_DEV, or INNGEST_API_BASE_URL, INNGEST_EVENT_API_BASE_URL, INNGEST_SIGNING_KEY and INNGEST_EVENT_KEY.
 """
@@ -334,13 +334,16 @@ CONTROLS = {
     "priority": {"priority": inngest.Priority(run="event.data.p")},
     "idem": {"idempotency": "event.data.k"},
 }
-for name, control in CONTROLS.items():
-    flow = inngest.Inngest(app_id=f"flow-python-{name}")
+flow = inngest.Inngest(app_id="flow-python")
 
-    async def controlled(ctx):
-        return [event.data["n"] for event in ctx.events]
-    made = flow.create_function(fn_id=name, trigger=inngest.TriggerEvent(event=f"pyfc/{name}"), **control)(controlled)
-    inngest.fast_api.serve(app, flow, [made], serve_path=f"/api/flow/{name}")
+
+async def controlled(ctx):
+    return [event.data["n"] for event in ctx.events]
+
+
+inngest.fast_api.serve(app, flow, [
+    flow.create_function(fn_id=name, trigger=inngest.TriggerEvent(event=f"pyfc/{name}"), **control)(controlled)
+    for name, control in CONTROLS.items()], serve_path="/api/flow")
 
 
 class Ready(uvicorn.Server):

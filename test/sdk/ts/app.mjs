@@ -1,6 +1,6 @@
 // The test app of the TypeScript SDK.  The same functions are served twice, as the recordings were
 // made: /api/inngest with the SDK's defaults (checkpointing), /api/nocp without; /api/stream answers
-// in streams, /api/flow/NAME has one function with that flow control, /endpoint/* are durable
+// in streams, /endpoint/* are durable
 // endpoints.  Environment: PORT, FAKE (URL of the service that fetch and AI steps talk to), and what
 // the SDK itself reads: INNGEST_DEV, or INNGEST_BASE_URL, INNGEST_SIGNING_KEY and INNGEST_EVENT_KEY.
 import { createServer } from "node:http";
@@ -9,7 +9,6 @@ import { Inngest, step } from "inngest";
 import { endpointAdapter } from "inngest/edge";
 import { serve } from "inngest/express";
 import { features } from "./features.mjs";
-import { control, controls } from "./flow.mjs";
 
 const app = express();
 app.use("/api", express.json({ limit: "64mb" }));
@@ -38,11 +37,6 @@ const timer = new Inngest({ id: "peer-cron" });
 served("/api/cron", timer, [
   timer.createFunction({ id: "cron-min", triggers: [{ cron: "* * * * *" }] }, ({ event }) => event),
 ]);
-
-for (const id of Object.keys(controls)) {
-  const client = new Inngest({ id: `flow-${id}` });
-  served(`/api/flow/${id}`, client, control(client, "fc", id));
-}
 
 // Durable endpoints speak in Requests and Responses.
 const endpoints = new Inngest({ id: "peer-endpoints", endpointAdapter });

@@ -254,9 +254,7 @@ export function features(inngest, prefix, fake) {
 
   // Flow control.
   for (const [id, [word, options, handler]] of Object.entries(controls)) {
-    if (!options.batchEvents) {
-      on(id, word, handler, options);
-    }
+    on(id, word, handler, options);
   }
 
   // Not recorded: functions that run after the one that asks for them.

@@ -1,5 +1,4 @@
-// Functions with flow control: their event's word, options, handler.  Batches are not supported yet, and a
-// function that cannot be registered keeps its whole app from being registered, so each is served alone, too.
+// Functions with flow control: their event's word, options, handler.
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 export const controls = {
@@ -19,8 +18,3 @@ export const controls = {
   "singleton-cancel": ["singlecancel", { singleton: { key: "event.data.k", mode: "cancel" } }, ({ event }) => event.data.n],
   "timeout-finish": ["timeoutfinish", { timeouts: { finish: "3s", start: "10s" } }, ({ step }) => step.sleep("s", "1h")],
 };
-
-export function control(inngest, prefix, id) {
-  const [word, options, handler] = controls[id];
-  return [inngest.createFunction({ id, triggers: [{ event: `${prefix}/${word}` }], ...options }, handler)];
-}

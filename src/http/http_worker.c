@@ -270,7 +270,7 @@ serve(InnRequest *request)
 			inn_reply(request, 200, inn_openapi_json, strlen(inn_openapi_json));
 			break;
 		case INN_ROUTE_NOTHING:
-			inn_reply(request, 200, "{}", 2);
+			inn_reply(request, 200, "", 0);
 			break;
 		case INN_ROUTE_CONNECT:
 			if (request->size == 0)

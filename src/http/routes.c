@@ -90,6 +90,8 @@ static const InnRoute routes[] = {
 	 .has_body = true, .summary = "steps that have ended while a call goes on"},
 	{"POST", "/invoke/{id}", .function = "api_invoke", .is_quick = true, .has_body = true,
 	 .summary = "start a function, whatever its triggers are"},
+	{"POST", "/v1/realtime/publish", .kind = INN_ROUTE_NOTHING,
+	 .summary = "accepted and dropped: nobody can subscribe"},
 	{"POST", "/v1/realtime/publish/tee", .kind = INN_ROUTE_NOTHING,
 	 .summary = "accepted and dropped"},
 	{"POST", "/fn/register", .function = "api_fn_register", .is_quick = true, .has_body = true,

@@ -169,10 +169,10 @@ lease($runs[3]);
 
 # what is only accepted, and what is not there
 {
-	for my $path ('/v0/telemetry', '/v1/traces/userland', '/dev/traces')
+	for my $path ('/v0/telemetry', '/v1/traces/userland', '/dev/traces', '/v1/realtime/publish', '/v1/realtime/publish/tee')
 	{
 		my $answer = $inn->http('POST', $path, "\0\xff no JSON", headers => { 'content-type' => 'application/x-protobuf' });
-		is_deeply([ $answer->{status}, $answer->{content} ], [ 200, '{}' ], "POST $path is accepted and dropped");
+		is_deeply([ $answer->{status}, $answer->{content} ], [ 200, '' ], "POST $path is accepted and dropped");
 	}
 	my $answer = $inn->http('POST', '/v0/connect/start', '');
 	is_deeply([ $answer->{status}, $answer->{content} ], [ 200, '' ], 'the server is up');

@@ -98,7 +98,7 @@ AS $$ SELECT CASE WHEN outcome IS NOT NULL THEN outcome::text WHEN started_at IS
 COMMENT ON FUNCTION inngest.run_status IS 'QUEUED, RUNNING, COMPLETED, FAILED, CANCELLED or SKIPPED';
 
 SELECT pg_catalog.pg_extension_config_dump('inngest.function_runs_default',
-	'UNION ALL SELECT id, function_id, function_version, event_id, outcome, started_at, ended_at, original_run_id, batch_id, request_version, is_planning, has_defers, has_controls FROM inngest.function_runs WHERE tableoid <> ''inngest.function_runs_default''::pg_catalog.regclass');
+	'UNION ALL SELECT id, function_id, function_version, event_id, outcome, started_at, ended_at, original_run_id, batch_id, request_version, is_planning, has_controls, has_defers FROM inngest.function_runs WHERE tableoid <> ''inngest.function_runs_default''::pg_catalog.regclass');
 SELECT pg_catalog.pg_extension_config_dump('inngest.attempts_default',
 	'UNION ALL SELECT run_id, job_id, attempt, status, started_at, ended_at, retry_at, step_id, step_name, output, error FROM inngest.attempts WHERE tableoid <> ''inngest.attempts_default''::pg_catalog.regclass');
 SELECT pg_catalog.pg_extension_config_dump('inngest.idempotency_keys', '');

@@ -30,7 +30,7 @@
 #include "taking.h"
 
 /* Answers of one transaction, and their bytes. */
-#define BATCH 256
+#define BATCH_ANSWERS 256
 #define BATCH_BYTES (8 * 1024 * 1024)
 
 /* When to try again what somebody else holds, and what the server could not do. */
@@ -38,17 +38,31 @@
 #define CLAIMED_RETRY_USEC (INT64CONST(1) * USECS_PER_SEC)
 #define FAILURE_RETRY_USEC (INT64CONST(1) * USECS_PER_SEC)
 
+/* For inn_work_try(). */
+typedef struct Batch
+{
+	InnFlight **flights;
+	int nflights;
+} Batch;
+
+typedef struct Unstorable
+{
+	InnFlight *flight;
+	const ErrorData *error;
+} Unstorable;
+
 static dlist_head answered = DLIST_STATIC_INIT(answered); /* InnFlight */
 static TimestampTz settle_at = DT_NOBEGIN;				  /* when they can be settled */
 
 static int choose_answered(InnFlight **flights);
 static bool settle_batch(InnFlight **flights, int nflights);
-static void settle_together(InnFlight **flights, int nflights);
+static void settle_together(void *batch);
 static void apply_outcomes(InnChanges *changes, InnFlight **flights, InnOutcomeOfCall *outcomes,
 						   const bool *removed, int nflights, bool for_steps);
 static void apply_outcome(InnChanges *changes, InnFlight *flight, InnOutcomeOfCall *outcome);
 static void drop_attempts(InnFlight *flight);
 static void fail_alone(InnFlight *flight, const ErrorData *error);
+static void settle_unstorable(void *answer);
 
 void
 inn_answers_add(InnFlight *flight)
@@ -72,7 +86,7 @@ inn_answers_forget(void)
 bool
 inn_answers_settle(void)
 {
-	InnFlight *flights[BATCH];
+	InnFlight *flights[BATCH_ANSWERS];
 	bool any = false;
 
 	if (settle_at > inn_now())
@@ -101,7 +115,7 @@ choose_answered(InnFlight **flights)
 	int nflights = 0;
 	size_t bytes = 0;
 
-	while (nflights < BATCH && bytes < BATCH_BYTES && !dlist_is_empty(&answered))
+	while (nflights < BATCH_ANSWERS && bytes < BATCH_BYTES && !dlist_is_empty(&answered))
 	{
 		flights[nflights] = dlist_container(InnFlight, answered, dlist_pop_head_node(&answered));
 		bytes += flights[nflights++]->reply->size;
@@ -116,23 +130,10 @@ settle_batch(InnFlight **flights, int nflights)
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext batch_context =
 		AllocSetContextCreate(caller, "inngest settling", ALLOCSET_DEFAULT_SIZES);
-	ErrorData *volatile error = NULL;
+	ErrorData *error;
 
 	MemoryContextSwitchTo(batch_context);
-	PG_TRY();
-	{
-		settle_together(flights, nflights);
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(batch_context);
-		error = CopyErrorData();
-		FlushErrorState();
-		inn_work_abort();
-		MemoryContextSwitchTo(batch_context);
-	}
-	PG_END_TRY();
-
+	error = inn_work_try(settle_together, &(Batch){flights, nflights});
 	if (error != NULL && nflights == 1)
 		fail_alone(flights[0], error);
 	MemoryContextSwitchTo(caller);
@@ -141,8 +142,11 @@ settle_batch(InnFlight **flights, int nflights)
 }
 
 static void
-settle_together(InnFlight **flights, int nflights)
+settle_together(void *arg)
 {
+	const Batch *batch = arg;
+	InnFlight **flights = batch->flights;
+	int nflights = batch->nflights;
 	InnFlight **ready = palloc(nflights * sizeof(InnFlight *));
 	InnFlight **busy = palloc(nflights * sizeof(InnFlight *));
 	InnOutcomeOfCall *outcomes = palloc(nflights * sizeof(InnOutcomeOfCall));
@@ -250,44 +254,39 @@ drop_attempts(InnFlight *flight)
 static void
 fail_alone(InnFlight *flight, const ErrorData *error)
 {
-	MemoryContext caller = CurrentMemoryContext;
-
 	inn_executor_report("could not settle what an app has answered", error);
-	PG_TRY();
-	{
-		const InnJob *jobs[1] = {&flight->job};
-		InnOutcomeOfCall outcome = {
-			.kind = INN_OUTCOME_ERROR,
-			.error = inn_fault_make("Error",
-									psprintf("the answer could not be stored: %s", error->message)),
-			.retry_at = INN_NEVER,
-			.request_version = -1,
-		};
-		InnChanges changes;
-		bool removed;
-
-		inn_work_begin("settling an answer that cannot be stored");
-		MemoryContextSwitchTo(caller);
-		inn_changes_init(&changes);
-		if (inn_run_claim(&flight->job.run_id))
-		{
-			inn_jobs_remove_ready(jobs, 1, &removed);
-			if (removed)
-				apply_outcome(&changes, flight, &outcome);
-		}
-		else
-			inn_taking_reread(inn_now() + CLAIMED_RETRY_USEC);
-		inn_settle(&changes);
-		inn_work_commit();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(caller);
-		FlushErrorState();
-		inn_work_abort();
-		MemoryContextSwitchTo(caller);
+	if (inn_work_try(settle_unstorable, &(Unstorable){flight, error}) != NULL)
 		inn_taking_reread(inn_now() + FAILURE_RETRY_USEC);
-	}
-	PG_END_TRY();
 	inn_attempt_leave(flight);
+}
+
+static void
+settle_unstorable(void *arg)
+{
+	const Unstorable *answer = arg;
+	MemoryContext caller = CurrentMemoryContext;
+	const InnJob *jobs[1] = {&answer->flight->job};
+	InnOutcomeOfCall outcome = {
+		.kind = INN_OUTCOME_ERROR,
+		.error = inn_fault_make("Error", psprintf("the answer could not be stored: %s",
+												  answer->error->message)),
+		.retry_at = INN_NEVER,
+		.request_version = -1,
+	};
+	InnChanges changes;
+	bool removed;
+
+	inn_work_begin("settling an answer that cannot be stored");
+	MemoryContextSwitchTo(caller);
+	inn_changes_init(&changes);
+	if (inn_run_claim(&answer->flight->job.run_id))
+	{
+		inn_jobs_remove_ready(jobs, 1, &removed);
+		if (removed)
+			apply_outcome(&changes, answer->flight, &outcome);
+	}
+	else
+		inn_taking_reread(inn_now() + CLAIMED_RETRY_USEC);
+	inn_settle(&changes);
+	inn_work_commit();
 }

@@ -49,7 +49,8 @@ static void open_client(void);
 static void collect_replies(void);
 static void note_reply(InnClientReply *reply);
 static bool ping(void);
-static void work_on_pings(const InnClientReply *reply);
+static void work_on_pings(InnClientReply *reply);
+static void try_pings(void *reply);
 static TimestampTz ping_due(void);
 static TimestampTz deadline(void);
 
@@ -185,35 +186,28 @@ ping(void)
 
 /* Settle a reply, or begin what is due if there is none. */
 static void
-work_on_pings(const InnClientReply *reply)
+work_on_pings(InnClientReply *reply)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	ErrorData *volatile error = NULL;
-
-	PG_TRY();
-	{
-		inn_work_begin("asking apps for their functions");
-		MemoryContextSwitchTo(caller);
-		if (reply != NULL)
-			inn_ping_settle(reply);
-		else
-			inn_ping_begin();
-		inn_work_commit();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(caller);
-		error = CopyErrorData();
-		FlushErrorState();
-		inn_work_abort();
-		MemoryContextSwitchTo(caller);
-	}
-	PG_END_TRY();
+	ErrorData *error = inn_work_try(try_pings, reply);
 
 	if (error == NULL)
 		return;
 	inn_executor_report("could not ask an app for its functions", error);
 	ping_at = inn_now() + FAILURE_RETRY_USEC;
+}
+
+static void
+try_pings(void *reply)
+{
+	MemoryContext caller = CurrentMemoryContext;
+
+	inn_work_begin("asking apps for their functions");
+	MemoryContextSwitchTo(caller);
+	if (reply != NULL)
+		inn_ping_settle(reply);
+	else
+		inn_ping_begin();
+	inn_work_commit();
 }
 
 /* The first executor does it for all. */

@@ -51,7 +51,8 @@ static TimestampTz release_at =
 	DT_NOBEGIN; /* after a failure, jobs that wait for a place are looked at again */
 
 static bool has_anything_to_take(void);
-static bool take_batch(void);
+static void take_batch(void *any);
+static void release_blocked(void *unused);
 static void read_jobs(void);
 static void add_to_lanes(const InnJob *jobs, int njobs);
 static bool has_controls(const pg_uuid_t *function_id);
@@ -113,68 +114,51 @@ inn_taking_take(void)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext batch_context;
-	ErrorData *volatile error = NULL;
-	volatile bool any = false;
+	ErrorData *error;
+	bool any = false;
 
 	if (take_at > inn_now() || !has_anything_to_take())
 		return false;
 	batch_context = AllocSetContextCreate(caller, "inngest taking", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(batch_context);
-	PG_TRY();
-	{
-		any = take_batch();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(caller);
-		error = CopyErrorData();
-		FlushErrorState();
-		inn_work_abort();
-	}
-	PG_END_TRY();
+	error = inn_work_try(take_batch, &any);
 	MemoryContextSwitchTo(caller);
+	if (error != NULL)
+	{
+		inn_executor_report("could not take jobs", error);
+		inn_lanes_rewind(PG_INT64_MIN);
+		take_at = inn_now() + FAILURE_RETRY_USEC;
+	}
 	MemoryContextDelete(batch_context);
-
-	if (error == NULL)
-		return any;
-	inn_executor_report("could not take jobs", error);
-	inn_lanes_rewind(PG_INT64_MIN);
-	take_at = inn_now() + FAILURE_RETRY_USEC;
-	return false;
+	return any;
 }
 
 bool
 inn_taking_release(void)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	ErrorData *volatile error = NULL;
+	ErrorData *error;
 
 	if (Max(inn_blocked_due(), release_at) > inn_now())
 		return false;
-	PG_TRY();
-	{
-		inn_work_begin("looking for jobs that were beyond a limit");
-		MemoryContextSwitchTo(caller);
-		inn_blocked_release();
-		inn_work_commit();
-		inn_blocked_released();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(caller);
-		error = CopyErrorData();
-		FlushErrorState();
-		inn_work_abort();
-		MemoryContextSwitchTo(caller);
-	}
-	PG_END_TRY();
-
+	error = inn_work_try(release_blocked, NULL);
 	if (error == NULL)
 		return true;
 	inn_executor_report("could not make jobs ready", error);
 	inn_blocked_look_at_all();
 	release_at = inn_now() + FAILURE_RETRY_USEC;
 	return false;
+}
+
+static void
+release_blocked(void *unused)
+{
+	MemoryContext caller = CurrentMemoryContext;
+
+	inn_work_begin("looking for jobs that were beyond a limit");
+	MemoryContextSwitchTo(caller);
+	inn_blocked_release();
+	inn_work_commit();
+	inn_blocked_released();
 }
 
 static bool
@@ -204,8 +188,9 @@ has_anything_to_take(void)
 	return nlanes > 0 || inn_lanes_can_take(inn_max_calls, inn_max_calls_per_app);
 }
 
-static bool
-take_batch(void)
+/* Sets *any, a bool: was there anything to do, or is there more? */
+static void
+take_batch(void *any)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	InnFlight *flights[BATCH];
@@ -242,7 +227,7 @@ take_batch(void)
 	inn_blocked_committed(blocked, nblocked);
 	make_calls(prepared, nflights);
 	(void) inn_lanes_to_read(&nlanes);
-	return nflights > 0 || nblocked > 0 || nlanes > 0;
+	*(bool *) any = nflights > 0 || nblocked > 0 || nlanes > 0;
 }
 
 static void

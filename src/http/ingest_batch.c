@@ -31,6 +31,13 @@ typedef struct Entry
 	InnSubmission submission;
 } Entry;
 
+/* For inn_work_try(). */
+typedef struct Submissions
+{
+	InnSubmission **submissions;
+	int nsubmissions;
+} Submissions;
+
 static Entry *entries; /* of INN_BATCH_MAX_REQUESTS; NULL: no batch is open */
 static int nentries;
 static size_t batch_bytes;
@@ -38,7 +45,8 @@ static size_t batch_bytes;
 static bool is_form(const InnRequest *request);
 static void refuse_form(InnSubmission *submission);
 static void store(Entry *batch, int n);
-static bool try_store(Entry *batch, int n, ErrorData **error);
+static ErrorData *try_store(Entry *batch, int n);
+static void accept_together(void *submissions);
 static void reply_stored(Entry *entry);
 static void reply_failed(Entry *entry, const ErrorData *error);
 static void reply_events(Entry *entry, StringInfo body);
@@ -139,9 +147,9 @@ inn_batch_forget(void)
 static void
 store(Entry *batch, int n)
 {
-	ErrorData *error;
+	ErrorData *error = try_store(batch, n);
 
-	if (try_store(batch, n, &error))
+	if (error == NULL)
 	{
 		for (int i = 0; i < n; i++)
 			reply_stored(&batch[i]);
@@ -156,13 +164,13 @@ store(Entry *batch, int n)
 		store(&batch[i], 1);
 }
 
-static bool
-try_store(Entry *batch, int n, ErrorData **error)
+/* NULL if they are stored. */
+static ErrorData *
+try_store(Entry *batch, int n)
 {
-	MemoryContext caller = CurrentMemoryContext;
 	InnSubmission **submissions = palloc(n * sizeof(InnSubmission *));
-	volatile bool done = false;
 	int nsubmissions = 0;
+	ErrorData *error;
 
 	for (int i = 0; i < n; i++)
 	{
@@ -170,30 +178,24 @@ try_store(Entry *batch, int n, ErrorData **error)
 			submissions[nsubmissions++] = &batch[i].submission;
 	}
 	if (nsubmissions == 0)
-		return true;
-
-	PG_TRY();
-	{
-		inn_work_begin("storing events");
-		/* what is made here goes into the replies, after the commit */
-		MemoryContextSwitchTo(caller);
-		inn_accept(submissions, nsubmissions);
-		inn_work_commit();
-		done = true;
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(caller);
-		*error = CopyErrorData();
-		FlushErrorState();
-		inn_work_abort();
-		MemoryContextSwitchTo(caller);
-	}
-	PG_END_TRY();
-
-	if (done)
+		return NULL;
+	error = inn_work_try(accept_together, &(Submissions){submissions, nsubmissions});
+	if (error == NULL)
 		inn_count(INN_COUNTER_EVENT_BATCHES, 1);
-	return done;
+	return error;
+}
+
+static void
+accept_together(void *arg)
+{
+	const Submissions *all = arg;
+	MemoryContext caller = CurrentMemoryContext;
+
+	inn_work_begin("storing events");
+	/* what is made here goes into the replies, after the commit */
+	MemoryContextSwitchTo(caller);
+	inn_accept(all->submissions, all->nsubmissions);
+	inn_work_commit();
 }
 
 static void

@@ -118,4 +118,10 @@ extern void inn_work_begin(const char *activity);
 extern void inn_work_commit(void);
 extern void inn_work_abort(void);
 
+/*
+ * Call work(arg), which begins and commits as above.  If it fails, what is open is rolled back, and the error returned, palloc'ed in the
+ * caller's context; else NULL.  Either way that context is the current one afterwards.
+ */
+extern ErrorData *inn_work_try(void (*work)(void *arg), void *arg);
+
 #endif /* INN_SQL_H */

@@ -235,6 +235,17 @@ subtest 'what is refused' => sub {
 	is($inn->sql("SELECT count(*) FROM inngest.functions WHERE slug LIKE '%xxxxx%'"), 0, 'nothing of it is left');
 };
 
+subtest 'that takes too long' => sub {
+	($inn, my $usual) = (InngestTest->new('late', testing => 1), $inn);
+	my $token = begin({ path => '/late' }, [ op_run('one', 1) ])->{json}{data}{token};
+	open(my $client, '-|', 'curl', '-s', '-w', ' %{http_code}', $inn->url("/v1/http/runs/$run/output?token=$token")) or die "curl: $!";
+	wait_for(sub { $inn->http('GET', '/metrics')->{content} =~ /^inngest_http_long_polls 1$/m }, 'the request');
+	$inn->advance('5 minutes');
+	is(scalar readline $client, '{"status": "running", "message": "run did not end within 5 minutes"} 202', 'is not waited for');
+	is(detail()->{status}, 'RUNNING', 'but goes on');
+	$inn = $usual;
+};
+
 subtest 'with keys' => sub {
 	my $key = $inn->sql("SELECT inngest.create_signing_key()");
 	my $keyed = StubApp->new(id => 'keyed', server => $inn->url, signing_key => $key);

@@ -262,6 +262,8 @@ subtest 'a throttle is for starts' => sub {
 	$inn->advance('10 seconds');
 	is($inn->output($first), 'done', 'S25: the steps of a run do not wait for the hour, nor behind ten starts');
 	is($runs->('QUEUED'), 10, 'they wait on');
+	is($inn->sql("SELECT min(gap), max(gap) FROM (SELECT run_at - lag(run_at) OVER (ORDER BY run_at) AS gap FROM inngest.jobs j JOIN inngest.functions f ON f.id = j.function_id WHERE f.slug = 'stub-tight') x"),
+		'01:00:00|01:00:00', 'each for an hour longer than the one before');
 	$inn->advance('1 hour');
 	wait_for(sub { $runs->('QUEUED') == 9 }, 'the next starts');
 };

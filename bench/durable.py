@@ -319,48 +319,47 @@ MIXES = (("runs of one step", "one", 1), ("runs with a step, a sleep and an invo
 
 def keep_open(server, table, seconds):
     """
-    Two servers take turns, one with a snapshot that is as old as its work: so what a growing database costs is seen apart from
-    what the snapshot does.  Each works for so many seconds.
+    Work without a pause while a snapshot is open; then without it, when what it has kept was cleaned up.  Afterwards the database is as
+    large as it was at the end, so that what its growth costs is seen apart from what the snapshot does.
     """
-    with another(server) as held, another(server) as free:
-        apps = {"held": Stub(held), "free": Stub(free)}
-        slice_seconds = min(20, seconds / 12)
+    with another(server) as fresh:
+        app = Stub(fresh)
+        slice_seconds = min(20, seconds / 6)
+        begin = time.monotonic()
 
         def rates():
-            """{name: [runs per second of each of MIXES]}"""
-            return {name: [app.throughput(kind, slice_seconds, ends) for _, kind, ends in MIXES] for name, app in apps.items()}
+            """Runs per second of each of MIXES."""
+            figures = [app.throughput(kind, slice_seconds, ends) for _, kind, ends in MIXES]
+            print(f"   {time.monotonic() - begin:.0f} s: " + ", ".join(number(figure) for figure in figures), flush=True)
+            return figures
+
+        def rounds(count):
+            return [rates() for _ in range(count)]
 
         rates()
-        before = [rates() for _ in range(2)]
-        sizes = {"before": table_sizes(held)}
+        before = rounds(3)
+        sizes = [table_sizes(fresh)]
+        holder = fresh.sql_later("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM inngest.apps; SELECT pg_sleep(86400)")
         begin = time.monotonic()
-        holder = held.sql_later("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM inngest.apps; SELECT pg_sleep(86400)")
         during = []
-        while time.monotonic() - begin < 2 * seconds:
+        while time.monotonic() - begin < seconds:
             during.append(rates())
-            show_rates(during[-1], time.monotonic() - begin)
         minutes = f"{(time.monotonic() - begin) / 60:.0f} minutes"
-        sizes["held"], sizes["free"] = table_sizes(held), table_sizes(free)
-        held.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()")
+        sizes.append(table_sizes(fresh))
+        fresh.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()")
         holder.wait(30)
+        fresh.sql("VACUUM")
+        rates()
+        after = rounds(3)
 
-        last = during[-3:]
         for i, (what, _, _) in enumerate(MIXES):
-            figures = {name: [each[name][i] for each in last] for name in apps}
-            table.compare(f"{what}, when a snapshot was open for {minutes}, against a server without", figures["held"], "/s",
-                          figures["free"], ">= 0.80", lambda _, ratio: ratio >= 0.8)
-            for name, which in (("held", "there, against before"), ("free", "without, against before")):
-                first = statistics.median(each[name][i] for each in before)
-                table.compare(f"{what}, {which}", figures[name], "/s", [first] * len(last))
+            figures = {name: [each[i] for each in some] for name, some in (("before", before), ("last", during[-3:]), ("after", after))}
+            table.compare(f"{what}, when a snapshot was open for {minutes}, against afterwards", figures["last"], "/s", figures["after"],
+                          ">= 0.80", lambda _, ratio: ratio >= 0.8)
+            table.compare("the same, against before", figures["last"], "/s", figures["before"])
         for i, name in enumerate(TABLES):
             for j, part in enumerate(("rows", "indexes")):
-                table.compare(f"{name}, then: its {part}, against a server without", [sizes["held"][i][j] / 1e6], "MB",
-                              [sizes["free"][i][j] / 1e6])
-
-
-def show_rates(rates, seconds):
-    shown = ", ".join(f"{name} " + " ".join(number(each) for each in some) for name, some in rates.items())
-    print(f"   {seconds:.0f} s: {shown}", flush=True)
+                table.compare(f"{name}, then: its {part}, against before", [sizes[1][i][j] / 1e6], "MB", [sizes[0][i][j] / 1e6])
 
 
 def table_sizes(server):

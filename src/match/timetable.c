@@ -28,6 +28,7 @@
 #include "base/timer.h"
 #include "match/match.h"
 #include "match/timetable.h"
+#include "run/finish.h"
 #include "schedule/admit.h"
 #include "store/deliveries.h"
 #include "store/schedules.h"
@@ -37,8 +38,6 @@
 
 /* How soon to look again at ticks that are due but locked, by who is registering their function. */
 #define RETRY_USEC (INT64CONST(250) * 1000)
-
-#define TICK_EVENT "inngest/scheduled.timer"
 
 static void fire(const InnSchedule *schedule, InnRunList *runs);
 static void make_event(const InnSchedule *schedule, InnEvent *event);
@@ -93,7 +92,7 @@ make_event(const InnSchedule *schedule, InnEvent *event)
 	inn_json_put_text(&state, "fireAt", rfc3339(fire_at));
 
 	*event = (InnEvent){
-		.name = TICK_EVENT,
+		.name = INN_EVENT_TICK,
 		.data = inn_json_to_jsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL)),
 		.caller_id = rfc3339(schedule->next_at),
 		.ts = fire_at,

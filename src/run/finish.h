@@ -17,6 +17,7 @@
 #define INN_EVENT_FAILED "inngest/function.failed"
 #define INN_EVENT_CANCELLED "inngest/function.cancelled"
 #define INN_EVENT_INVOKED "inngest/function.invoked"
+#define INN_EVENT_TICK "inngest/scheduled.timer"
 
 /*
  * Add the events of a run that has ended to what is to be sent: finished, and failed or cancelled if it was.  None for a run that was

@@ -19,6 +19,7 @@
 
 #include "base/ident.h"
 #include "base/timer.h"
+#include "run/finish.h"
 #include "schedule/limits.h"
 #include "store/limits.h"
 #include "store/runs.h"
@@ -184,7 +185,7 @@ inn_batch_keep(const InnEntry *entry, InnBatch *batch, bool *is_full)
 	InnLimitKey key;
 
 	*is_full = false;
-	if (config->max_events == 0 ||
+	if (config->max_events == 0 || strcmp(entry->event->name, INN_EVENT_TICK) == 0 ||
 		(config->condition != NULL && !inn_flow_is_true(config->condition, entry->json)))
 		return false;
 	key = key_to_gather_by(entry, config->key);

@@ -43,7 +43,7 @@ extern InnRateVerdict inn_rate_limit_spend(const InnEntry *entry);
 extern void inn_debounce_keep(const InnEntry *entry);
 
 /*
- * Gather the event with others; false if it is not one to be gathered.  If the batch is full now it is closed, and *is_full: its
+ * Gather the event with others; false if it is not one to be gathered, as ticks of timetables never are.  If the batch is full now it is closed, and *is_full: its
  * run is to be created.
  */
 extern bool inn_batch_keep(const InnEntry *entry, InnBatch *batch, bool *is_full);

@@ -28,7 +28,7 @@ $app->function('invoked', batchEvents => { maxSize => 2, timeout => '10s' });
 $app->function('invoker', events => ['invoker']);
 $app->function('broken', events => ['broken'], batchEvents => { maxSize => 2, timeout => '10s' }, retries => 0);
 $app->function('handler', events => ['inngest/function.failed']);
-$app->on($_, $numbers) for qw(plain keyed faulty if large slow gone invoked);
+$app->on($_, $numbers) for qw(plain keyed faulty if large slow gone invoked timed);
 $app->on('handler', done());
 $app->register;
 
@@ -89,6 +89,21 @@ subtest 'keys and conditions' => sub {
 	$inn->advance('10 seconds');
 	is_deeply([ (returned('keyed', 3))[2] ], ['2'], 'S39: of one event, too');
 	is_deeply([ (returned('faulty', 2))[1] ], ['2'], 'whatever its key');
+};
+
+subtest 'ticks' => sub {
+	$app->function('timed', triggers => [ { cron => '* * * * *' }, { event => 'timed' } ], batchEvents => { maxSize => 2, timeout => '1h' });
+	$app->register; # not before the clock was set: there would be years to make up for
+	send_all('timed', numbered(1));
+	decided();
+	my $before = runs('timed');
+	$inn->advance('1 minute');
+	wait_for(sub { runs('timed') == $before + 1 }, 'a tick');
+	is($inn->output((runs('timed'))[-1])->[0], undef, 'a tick runs alone');
+	send_all('timed', numbered(2));
+	wait_for(sub { runs('timed') == $before + 2 }, 'a batch');
+	is_deeply($inn->output((runs('timed'))[-1]), [ 1, 2 ], 'events do not');
+	$inn->sql("SELECT inngest.delete_function('stub-timed')");
 };
 
 subtest 'full and over at the same time' => sub {

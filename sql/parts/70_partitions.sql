@@ -10,7 +10,7 @@
  * one change to one table, in one short transaction, and gives up rather than make senders wait for a
  * lock; it then asks to be called again.
  *
- * What may not be dropped (runs that have not ended, their events, steps and attempts) moves to the default
+ * What may not be dropped (runs that have not ended, their events, steps and attempts, and events that have still to start a run) moves to the default
  * partition when its dated partition goes.  Default partitions are the only place where retention
  * deletes rows, in small batches.
  *
@@ -125,23 +125,31 @@ END
 $$;
 COMMENT ON FUNCTION inngest.partitions_begin IS 'internal: make the first partitions, in the transaction that makes the tables';
 
-CREATE FUNCTION inngest.is_batch_needed(batch inngest.ulid) RETURNS boolean
-LANGUAGE sql STABLE PARALLEL SAFE SET search_path TO pg_catalog, inngest, pg_temp
-AS $$
-	SELECT EXISTS (SELECT FROM inngest.batches b WHERE b.id = batch)
-		OR EXISTS (SELECT FROM inngest.function_runs u WHERE u.batch_id = batch AND u.outcome IS NULL)
-$$;
-COMMENT ON FUNCTION inngest.is_batch_needed IS 'internal: is it open, or has its run not ended?';
+/* Views, so that both sides of a comparison with a whole partition can be hashed. */
+CREATE VIEW inngest.needed_batches AS
+	SELECT b.id FROM inngest.batches b
+	UNION ALL
+	SELECT r.batch_id FROM inngest.function_runs r WHERE r.batch_id IS NOT NULL AND r.outcome IS NULL;
+COMMENT ON VIEW inngest.needed_batches IS 'internal: batches that are open, or whose run has not ended';
+
+CREATE VIEW inngest.needed_events AS
+	SELECT r.event_id AS id FROM inngest.function_runs r WHERE r.outcome IS NULL
+	UNION ALL
+	SELECT e.event_id FROM inngest.needed_batches n JOIN inngest.batch_events e ON e.batch_id OPERATOR(inngest.=) n.id
+	UNION ALL
+	SELECT q.event_id FROM inngest.queue q WHERE q.kind = 'admit'
+	UNION ALL
+	SELECT d.event_id FROM inngest.debounces d;
+COMMENT ON VIEW inngest.needed_events IS 'internal: events of runs that have not ended, or not begun yet';
 
 /* Rows of a table that retention must not touch, as a condition on its alias r. */
 CREATE FUNCTION inngest.retained_rows(parent text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
 	SELECT CASE parent
-		WHEN 'events' THEN 'EXISTS (SELECT FROM inngest.function_runs u WHERE u.outcome IS NULL AND u.event_id = r.id)
-			OR EXISTS (SELECT FROM inngest.batch_events e WHERE e.event_id = r.id AND inngest.is_batch_needed(e.batch_id))'
+		WHEN 'events' THEN 'EXISTS (SELECT FROM inngest.needed_events n WHERE n.id = r.id)'
 		WHEN 'function_runs' THEN 'r.outcome IS NULL'
-		WHEN 'batch_events' THEN 'inngest.is_batch_needed(r.batch_id)'
+		WHEN 'batch_events' THEN 'EXISTS (SELECT FROM inngest.needed_batches n WHERE n.id = r.batch_id)'
 		ELSE 'EXISTS (SELECT FROM inngest.function_runs u WHERE u.id = r.run_id AND u.outcome IS NULL)'
 	END
 $$;

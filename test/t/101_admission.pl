@@ -181,4 +181,18 @@ subtest 'invoked beyond the rate' => sub {
 	like($inn->sql("SELECT memo::text FROM inngest.steps WHERE op = 'invoke' ORDER BY position DESC LIMIT 1"), qr/invoked function is rate limited/, 'the caller is told at once');
 };
 
+subtest 'retention' => sub {
+	$inn->set_time('2033-01-01 00:00:00Z');
+	$inn->register('far', 'far', { throttle => { limit => 1, period => '1s' } });
+	$inn->register('still', 'still', { debounce => { period => '7d' } });
+	$inn->send('far', data => { n => 1 }, ts => '2033-02-01 00:00:00Z');
+	send_all('still', { n => 1 });
+	is(decided('far') . decided('still'), '', 'two events that have still to start a run');
+	# the clock of maintenance is not the one that is set
+	$inn->sql(q(SELECT inngest.default_expire('events', '-100 years', 100000)));
+	$inn->set_time('2033-02-01 00:00:01Z');
+	wait_for(sub { decided('far') . decided('still') eq '11' }, 'both runs');
+	pass('are kept');
+};
+
 done_testing();

@@ -56,7 +56,8 @@ static InnPlan insert_seeded =
 static InnPlan read_one = {"SELECT" INN_EVENT_COLUMNS " FROM inngest.events e"
 						   " WHERE e.id = $1::inngest.ulid",
 						   1,
-						   {UUIDOID}};
+						   {UUIDOID},
+						   .is_generic = true};
 
 static void event_args(const InnEvent *event, InnArg *args);
 static void event_array_args(const InnEvent *events, int nevents, InnArg *args);

@@ -248,7 +248,7 @@ def speed(server, table, effort):
 def compare_speed(table, effort, app, crowd):
     seconds = effort.seconds
     # a tenth of half a millisecond is less than one round differs from the next by
-    often = 3
+    often = 7
     figures = effort.compare(often, without=lambda: app.latency_without_server(seconds), alone=lambda: app.latency(seconds),
                              beside=lambda: crowd.latency(seconds))
     for i, (what, bound) in enumerate((("p50", 3), ("p99", 20))):

@@ -24,10 +24,13 @@ class Effort:
         self.crowd = 20_000 if is_quick else 100_000  # runs that sleep, and as many that wait
 
     def compare(self, times=1, **subjects):
-        """Let them take turns, times as many as usual: {name: [what it returned in each round]}."""
+        """
+        Let them take turns, times as many as usual: {name: [what it returned in each round]}.  Every other round goes backwards: what
+        one leaves to be written disturbs the next.
+        """
         results = {name: [] for name in subjects}
-        for _ in range(times * self.repetitions):
-            for name, subject in subjects.items():
+        for turn in range(times * self.repetitions):
+            for name, subject in list(subjects.items())[::-1 if turn % 2 else 1]:
                 results[name].append(subject())
         return results
 

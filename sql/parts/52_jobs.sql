@@ -6,9 +6,11 @@
  * inserted anew as ready, with the same id.
  *
  *	call			call the app: for the step step_id, or to find out what is next
+ *	start			the first call of a run that needs a place among those in progress; waits for ever if there is none
  *	sleep			step_id is asleep; then as a call
  *	start_timeout	cancel the run if it has not started
  *	finish_timeout	cancel the run if it has not ended
+ *	place_freed		the run has ended, and its place (step_id) is for another
  *
  * A job that an executor finds to be beyond a limit of concurrency is blocked: it is put aside under the key of the limit, so that it is in nobody's
  * way, and made ready again when others of that key have ended (src/execute/slots.h).
@@ -53,7 +55,7 @@ COMMENT ON COLUMN inngest.jobs.position IS 'ready: the order in which the jobs o
 COMMENT ON COLUMN inngest.jobs.run_at IS 'not before; null when the job is ready';
 COMMENT ON COLUMN inngest.jobs.blocked_on IS 'ready, but for a limit of concurrency that is reached: what those that count together have in common; then it has neither position nor run_at';
 COMMENT ON COLUMN inngest.jobs.rank IS 'set with blocked_on: of those that are blocked the least goes on first';
-COMMENT ON COLUMN inngest.jobs.kind IS 'call, sleep, start_timeout or finish_timeout';
+COMMENT ON COLUMN inngest.jobs.kind IS 'call, start, sleep, start_timeout, finish_timeout or place_freed';
 COMMENT ON COLUMN inngest.jobs.step_id IS 'the planned step to be called for, or the step that sleeps; null: find out what is next';
 COMMENT ON COLUMN inngest.jobs.after_id IS 'the step whose end has caused this; null: none';
 COMMENT ON COLUMN inngest.jobs.attempt IS 'counts from 0, for each job anew';

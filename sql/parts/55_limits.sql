@@ -6,14 +6,20 @@
 
 /* What was decided about a run when it was created, and holds until it ends; its row goes with the end. */
 CREATE TABLE inngest.run_controls (
-	run_id    inngest.ulid NOT NULL PRIMARY KEY,
-	priority  integer NOT NULL DEFAULT 0,
-	singleton uuid,
-	limit_1   text,
-	value_1   text,
-	limit_2   text,
-	value_2   text
+	run_id      inngest.ulid NOT NULL PRIMARY KEY,
+	priority    integer NOT NULL DEFAULT 0,
+	singleton   uuid,
+	limit_1     text,
+	value_1     text,
+	limit_2     text,
+	value_2     text,
+	place       uuid,
+	rank        bigint,
+	is_waiting  boolean NOT NULL DEFAULT false,
+	has_place   boolean NOT NULL DEFAULT false
 );
+CREATE INDEX run_controls_waiting ON inngest.run_controls (place, rank, run_id) WHERE is_waiting;
+CREATE INDEX run_controls_taken ON inngest.run_controls (place) WHERE has_place;
 CREATE INDEX run_controls_singleton ON inngest.run_controls (singleton, run_id) WHERE singleton IS NOT NULL;
 COMMENT ON TABLE inngest.run_controls IS 'runs that have not ended, of functions with flow control that goes beyond their start';
 COMMENT ON COLUMN inngest.run_controls.priority IS 'seconds by which it goes before runs that were queued earlier';
@@ -21,6 +27,10 @@ COMMENT ON COLUMN inngest.run_controls.priority IS 'seconds by which it goes bef
 COMMENT ON COLUMN inngest.run_controls.singleton IS 'it is to be the only run with this value, which stands for its function and key; null: it is no singleton';
 COMMENT ON COLUMN inngest.run_controls.limit_1 IS 'a limit of concurrency with a key: its scope and that';
 COMMENT ON COLUMN inngest.run_controls.value_1 IS 'what the key has come to';
+COMMENT ON COLUMN inngest.run_controls.place IS 'what those have in common of which only so many may be in progress; null: there is no such limit';
+COMMENT ON COLUMN inngest.run_controls.rank IS 'of those that wait for a place the least has it first: microseconds since 2000, less its priority';
+COMMENT ON COLUMN inngest.run_controls.is_waiting IS 'it could start, but for a place';
+COMMENT ON COLUMN inngest.run_controls.has_place IS 'it is in progress, and counts';
 
 SELECT pg_catalog.pg_extension_config_dump('inngest.run_controls', '');
 

@@ -190,7 +190,7 @@ BEGIN
 		SELECT jsonb_build_object('JobID', w.id::text, 'at', inngest.iso_time(w.at), 'kind', w.kind, 'attempt', w.attempt, 'Raw', w.raw) AS job,
 			   row_number() OVER (ORDER BY w.at, w.id) AS position
 		FROM (
-			SELECT j.id, coalesce(j.run_at, j.queued_at) AS at, j.kind, j.attempt, to_jsonb(j) AS raw FROM inngest.jobs j WHERE j.run_id = run.id
+			SELECT j.id, coalesce(nullif(j.run_at, 'infinity'), j.queued_at) AS at, j.kind, j.attempt, to_jsonb(j) AS raw FROM inngest.jobs j WHERE j.run_id = run.id AND j.kind <> 'place_freed'
 			UNION ALL
 			SELECT q.id, q.run_at, q.kind, q.attempt, to_jsonb(q) FROM inngest.queue q WHERE q.run_id = run.id
 		) w

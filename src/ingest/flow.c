@@ -281,10 +281,8 @@ judge_concurrency_object(const InnPlace *config, const JsonbValue *value)
 		!inn_json_find_ci(place.object, "step", &unused))
 		return judge_limit(&place, &step_limit);
 
-	if (judge_limits(&place, "fn", FN_CONCURRENCY_MAX, &fn_limit))
-		inn_place_fault(&place, "fn", INN_FAULT_UNSUPPORTED,
-						"Limiting the runs in progress is not supported yet.");
-	has_effect = judge_limits(&place, "step", STEP_CONCURRENCY_MAX, &step_limit);
+	has_effect = judge_limits(&place, "fn", FN_CONCURRENCY_MAX, &fn_limit);
+	has_effect |= judge_limits(&place, "step", STEP_CONCURRENCY_MAX, &step_limit);
 	return has_effect;
 }
 

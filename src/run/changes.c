@@ -16,6 +16,7 @@
 #include "common/hashfn.h"
 
 #include "base/claim.h"
+#include "base/ident.h"
 #include "base/timer.h"
 #include "base/wake.h"
 #include "run/changes.h"
@@ -30,6 +31,8 @@ static List *add(List *list, const void *item, size_t size);
 static void mark_begun(const InnUlid *run_id, const char *const *ids, int nids, bool *begun,
 					   const InnUlid *of_run, const char *step_id);
 static void end_runs(InnChanges *changes);
+static void free_places(const InnChanges *changes, const InnEnding *endings, int nendings,
+						const InnUlid *controlled, int ncontrolled);
 static void record_steps(InnChanges *changes);
 static void put_pauses(InnChanges *changes);
 static void put_jobs(InnChanges *changes);
@@ -221,8 +224,40 @@ end_runs(InnChanges *changes)
 		ids[nended] = endings[i].id;
 		functions[nended++] = endings[i].function_id;
 	}
-	inn_controls_remove(controlled, ncontrolled);
+	free_places(changes, endings, nends, controlled, ncontrolled);
 	inn_outbox_put_status(ids, functions, nended);
+}
+
+/* The scheduler gives them to others, once this is committed. */
+static void
+free_places(const InnChanges *changes, const InnEnding *endings, int nendings,
+			const InnUlid *controlled, int ncontrolled)
+{
+	InnFreedPlace *freed = palloc(Max(ncontrolled, 1) * sizeof(InnFreedPlace));
+	int nfreed = inn_controls_remove(controlled, ncontrolled, freed);
+	InnJob *jobs = palloc(Max(nfreed, 1) * sizeof(InnJob));
+
+	for (int i = 0; i < nfreed; i++)
+	{
+		const InnEnding *ending = endings;
+		char place[INN_UUID_TEXT_SIZE];
+
+		while (memcmp(&ending->id, &freed[i].run_id, sizeof(InnUlid)) != 0)
+			ending++;
+		Assert(ending < endings + nendings);
+		inn_uuid_format(&freed[i].place, place);
+		jobs[i] = (InnJob){
+			.kind = INN_JOB_PLACE_FREED,
+			.app_id = ending->app_id,
+			.function_id = ending->function_id,
+			.run_id = ending->id,
+			.run_at = changes->now,
+			.step_id = pstrdup(place),
+			.generation = 1,
+			.queued_at = changes->now,
+		};
+	}
+	inn_jobs_put(jobs, nfreed);
 }
 
 static void

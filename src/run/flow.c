@@ -32,9 +32,12 @@ static void read_throttle(JsonbContainer *object, InnRate *rate);
 static void read_batching(JsonbContainer *object, InnBatching *batch);
 static void read_singleton(JsonbContainer *object, InnSingleton *singleton);
 static void read_concurrency(JsonbContainer *config, InnFlow *flow);
+static bool read_parts(JsonbContainer *object, InnFlow *flow);
 static void read_limits(const JsonbValue *value, InnFlow *flow);
 static void read_limit(JsonbContainer *object, InnFlow *flow);
 static void read_rate_limit(JsonbContainer *config, InnRate *rate);
+static void make_key(const char *what, const InnConcurrency *limit, const pg_uuid_t *function_id,
+					 const char *value, pg_uuid_t *key);
 static Jsonb *evaluate(const char *expression, Jsonb *event, InnCelFault *fault);
 static char *text_of_scalar(Jsonb *value, InnCelFault *fault);
 
@@ -160,12 +163,11 @@ read_rate_limit(JsonbContainer *config, InnRate *rate)
 		};
 }
 
-/* A number, a limit, an array of limits, or {"step": limits}. */
+/* A number, a limit, an array of limits, or {"step": limits, "fn": limits}. */
 static void
 read_concurrency(JsonbContainer *config, InnFlow *flow)
 {
 	JsonbValue value;
-	JsonbValue steps;
 	JsonbContainer *object;
 	int64 limit;
 
@@ -175,10 +177,26 @@ read_concurrency(JsonbContainer *config, InnFlow *flow)
 		flow->steps[flow->nsteps++] = (InnConcurrency){.limit = (int) limit, .scope = 'f'};
 	else if (!enter(config, "concurrency", &object))
 		read_limits(&value, flow);
-	else if (inn_json_find_ci(object, "step", &steps))
-		read_limits(&steps, flow);
-	else
+	else if (!read_parts(object, flow))
 		read_limit(object, flow);
+}
+
+/* False if it is a limit itself. */
+static bool
+read_parts(JsonbContainer *object, InnFlow *flow)
+{
+	JsonbValue steps;
+	JsonbValue runs;
+	bool has_steps = inn_json_find_ci(object, "step", &steps);
+	bool has_runs = inn_json_find_ci(object, "fn", &runs);
+	InnFlow of_runs = {0};
+
+	if (has_steps)
+		read_limits(&steps, flow);
+	if (has_runs)
+		read_limits(&runs, &of_runs);
+	flow->runs = of_runs.steps[0];
+	return has_steps || has_runs;
 }
 
 static void
@@ -231,7 +249,8 @@ inn_flow_has_controls(const InnFlow *flow)
 		if (flow->steps[i].key != NULL)
 			return true;
 	}
-	return flow->priority != NULL || flow->singleton.mode != INN_SINGLETON_NONE;
+	return flow->priority != NULL || flow->runs.limit > 0 ||
+		   flow->singleton.mode != INN_SINGLETON_NONE;
 }
 
 char *
@@ -300,11 +319,26 @@ void
 inn_flow_slot_key(const InnConcurrency *limit, const pg_uuid_t *function_id, const char *value,
 				  pg_uuid_t *key)
 {
+	make_key("slot", limit, function_id, value, key);
+}
+
+void
+inn_flow_place(const InnConcurrency *limit, const pg_uuid_t *function_id, const char *value,
+			   pg_uuid_t *place)
+{
+	make_key("place", limit, function_id, value, place);
+}
+
+/* The same for all that count together. */
+static void
+make_key(const char *what, const InnConcurrency *limit, const pg_uuid_t *function_id,
+		 const char *value, pg_uuid_t *key)
+{
 	char function[INN_UUID_TEXT_SIZE] = "";
 
 	if (limit->scope == 'f')
 		inn_uuid_format(function_id, function);
-	inn_idempotency_key(psprintf("slot %c:%s:%s:%s", limit->scope, function,
+	inn_idempotency_key(psprintf("%s %c:%s:%s:%s", what, limit->scope, function,
 								 limit->key == NULL ? "" : limit->key, value == NULL ? "" : value),
 						key);
 }

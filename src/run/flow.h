@@ -78,6 +78,7 @@ typedef struct InnFlow
 	InnSingleton singleton;
 	InnConcurrency steps[INN_FLOW_STEP_LIMITS];
 	int nsteps;
+	InnConcurrency runs; /* in progress; its limit is 0: none */
 } InnFlow;
 
 extern void inn_flow_read(Jsonb *config, InnFlow *flow);
@@ -104,6 +105,10 @@ extern char *inn_flow_limit_name(const InnConcurrency *limit);
 /* What calls count together by: the same for all that do.  value is what the key came to; NULL without a key. */
 extern void inn_flow_slot_key(const InnConcurrency *limit, const pg_uuid_t *function_id,
 							  const char *value, pg_uuid_t *key);
+
+/* The same for runs in progress. */
+extern void inn_flow_place(const InnConcurrency *limit, const pg_uuid_t *function_id,
+						   const char *value, pg_uuid_t *place);
 
 /* The priority of a run for an event, in seconds: 0 if there is none, or it is no integer. */
 extern int inn_flow_priority(const InnFlow *flow, Jsonb *event);

@@ -95,12 +95,15 @@ put_first_jobs(const InnRun *runs, int nruns)
 
 	for (int i = 0; i < nruns; i++)
 	{
+		bool needs_place = runs[i].controls != NULL && runs[i].controls->needs_place;
 		InnJob job = {
-			.kind = INN_JOB_CALL,
+			.kind = needs_place ? INN_JOB_START : INN_JOB_CALL,
 			.app_id = runs[i].app_id,
 			.function_id = runs[i].function_id,
 			.run_id = runs[i].id,
-			.run_at = runs[i].is_delayed ? runs[i].run_at : INN_NOW,
+			.run_at = runs[i].is_delayed ? runs[i].run_at
+					  : needs_place		 ? now
+										 : INN_NOW,
 			.generation = 1,
 			.queued_at = now,
 		};
@@ -153,6 +156,7 @@ put_controls(const InnRun *runs, int nruns)
 		if (runs[i].controls == NULL)
 			continue;
 		controls[ncontrols] = *runs[i].controls;
+		controls[ncontrols].rank = runs[i].run_at - controls[ncontrols].priority_s * USECS_PER_SEC;
 		controls[ncontrols++].run_id = runs[i].id;
 	}
 	inn_controls_put(controls, ncontrols);

@@ -63,7 +63,8 @@ static bool try_admit(const InnEvent *event, const InnFunction *function, InnRun
 static bool claim_id(const InnEvent *event, pg_uuid_t *key);
 static InnRun new_run(const InnEvent *event, const InnFunction *function);
 static const InnControls *controls_of(const InnEvent *event, const InnFunction *function);
-static InnControls *make_controls(const InnFlow *flow, Jsonb *event);
+static InnControls *make_controls(const InnFlow *flow, const pg_uuid_t *function_id, Jsonb *event);
+static char *value_of(const char *key, Jsonb *event);
 static void end_debounces(TimestampTz now);
 static void end_batches(TimestampTz now, InnRunList *runs);
 static void start_batch(const InnBatch *batch, TimestampTz now, InnRunList *runs);
@@ -149,27 +150,40 @@ controls_of(const InnEvent *event, const InnFunction *function)
 	if (!function->has_controls)
 		return NULL;
 	inn_flow_read(inn_functions_config(&function->id), &flow);
-	return make_controls(&flow, inn_event_to_jsonb(event));
+	return make_controls(&flow, &function->id, inn_event_to_jsonb(event));
 }
 
 static InnControls *
-make_controls(const InnFlow *flow, Jsonb *event)
+make_controls(const InnFlow *flow, const pg_uuid_t *function_id, Jsonb *event)
 {
 	InnControls *controls = palloc(sizeof(InnControls));
 
-	*controls = (InnControls){.priority_s = inn_flow_priority(flow, event)};
+	*controls = (InnControls){
+		.priority_s = inn_flow_priority(flow, event),
+		.needs_place = flow->runs.limit > 0,
+	};
 	for (int i = 0; i < flow->nsteps; i++)
 	{
-		InnCelFault fault;
-		char *value;
-
 		if (flow->steps[i].key == NULL)
 			continue;
-		value = inn_flow_key(flow->steps[i].key, event, &fault);
 		controls->limits[controls->nlimits] = inn_flow_limit_name(&flow->steps[i]);
-		controls->values[controls->nlimits++] = value == NULL ? INN_FLOW_KEY_FALSE : value;
+		controls->values[controls->nlimits++] = value_of(flow->steps[i].key, event);
 	}
+	if (controls->needs_place)
+		inn_flow_place(&flow->runs, function_id,
+					   flow->runs.key == NULL ? NULL : value_of(flow->runs.key, event),
+					   &controls->place);
 	return controls;
+}
+
+/* Those whose key fails count together. */
+static char *
+value_of(const char *key, Jsonb *event)
+{
+	InnCelFault fault;
+	char *value = inn_flow_key(key, event, &fault);
+
+	return value == NULL ? pstrdup(INN_FLOW_KEY_FALSE) : value;
 }
 
 InnUlid
@@ -306,7 +320,7 @@ start_batch(const InnBatch *batch, TimestampTz now, InnRunList *runs)
 	run.run_at = now;
 	if (!run.is_skipped)
 	{
-		run.controls = make_controls(&flow, entry.json);
+		run.controls = make_controls(&flow, &function.id, entry.json);
 		run.run_at = inn_throttle_start(&entry, now);
 	}
 	run.is_delayed = run.run_at > now;
@@ -390,7 +404,7 @@ create(Decision *decision, const pg_uuid_t *key)
 {
 	const InnEntry *entry = &decision->entry;
 	const pg_uuid_t *function_id = &entry->function->id;
-	InnControls *controls = make_controls(&decision->flow, entry->json);
+	InnControls *controls = make_controls(&decision->flow, function_id, entry->json);
 	InnRun run = new_run(entry->event, entry->function);
 	Verdict verdict;
 

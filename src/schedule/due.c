@@ -25,6 +25,7 @@
 #include "run/lifecycle.h"
 #include "run/opcode.h"
 #include "schedule/due.h"
+#include "schedule/places.h"
 
 /* What is done in one transaction. */
 #define DUE_BATCH 500
@@ -217,6 +218,12 @@ act_on_job(InnChanges *changes, const InnJob *job)
 	{
 		case INN_JOB_CALL:
 			queue_at(changes, job, INN_NOW);
+			return;
+		case INN_JOB_START:
+			inn_places_ask(changes, job);
+			return;
+		case INN_JOB_PLACE_FREED:
+			inn_places_give(changes, job);
 			return;
 		case INN_JOB_SLEEP:
 			inn_apply_sleep_end(changes, job);

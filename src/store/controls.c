@@ -17,13 +17,13 @@
 
 static InnPlan put_controls =
 	{"INSERT INTO inngest.run_controls (run_id, priority, singleton,"
-	 " limit_1, value_1, limit_2, value_2)"
+	 " limit_1, value_1, limit_2, value_2, place, rank)"
 	 " SELECT c.run_id::inngest.ulid, c.priority, c.singleton, c.limit_1, c.value_1,"
-	 " c.limit_2, c.value_2 FROM unnest($1, $2, $3, $4, $5, $6, $7)"
-	 " AS c (run_id, priority, singleton, limit_1, value_1, limit_2, value_2)",
-	 7,
+	 " c.limit_2, c.value_2, c.place, c.rank FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+	 " AS c (run_id, priority, singleton, limit_1, value_1, limit_2, value_2, place, rank)",
+	 9,
 	 {UUIDARRAYOID, INT4ARRAYOID, UUIDARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
-	  TEXTARRAYOID}};
+	  TEXTARRAYOID, UUIDARRAYOID, INT8ARRAYOID}};
 
 static InnPlan find_singleton = {"SELECT run_id::uuid FROM inngest.run_controls"
 								 " WHERE singleton = $1 ORDER BY run_id DESC LIMIT 1",
@@ -40,7 +40,8 @@ static InnPlan read_controls =
 	 .is_generic = true};
 
 static InnPlan remove_controls =
-	{"DELETE FROM inngest.run_controls WHERE run_id = ANY ($1::inngest.ulid[])",
+	{"DELETE FROM inngest.run_controls WHERE run_id = ANY ($1::inngest.ulid[])"
+	 " RETURNING run_id::uuid, place, has_place",
 	 1,
 	 {UUIDARRAYOID},
 	 .is_generic = true};
@@ -55,6 +56,9 @@ inn_controls_put(const InnControls *controls, int ncontrols)
 	Datum *priorities = palloc(Max(ncontrols, 1) * sizeof(Datum));
 	Datum *singletons = palloc(Max(ncontrols, 1) * sizeof(Datum));
 	bool *are_none = palloc(Max(ncontrols, 1) * sizeof(bool));
+	Datum *places = palloc(Max(ncontrols, 1) * sizeof(Datum));
+	Datum *ranks = palloc(Max(ncontrols, 1) * sizeof(Datum));
+	bool *need_none = palloc(Max(ncontrols, 1) * sizeof(bool));
 
 	if (ncontrols == 0)
 		return;
@@ -64,6 +68,9 @@ inn_controls_put(const InnControls *controls, int ncontrols)
 		priorities[i] = Int32GetDatum(controls[i].priority_s);
 		singletons[i] = PointerGetDatum(&controls[i].singleton);
 		are_none[i] = !controls[i].is_singleton;
+		places[i] = PointerGetDatum(&controls[i].place);
+		ranks[i] = Int64GetDatum(controls[i].rank);
+		need_none[i] = !controls[i].needs_place;
 	}
 	(void) INN_RUN(&put_controls, inn_arg_array(runs, NULL, ncontrols, UUIDOID),
 				   inn_arg_array(priorities, NULL, ncontrols, INT4OID),
@@ -71,7 +78,9 @@ inn_controls_put(const InnControls *controls, int ncontrols)
 				   limit_array(controls, ncontrols, 0, false),
 				   limit_array(controls, ncontrols, 0, true),
 				   limit_array(controls, ncontrols, 1, false),
-				   limit_array(controls, ncontrols, 1, true));
+				   limit_array(controls, ncontrols, 1, true),
+				   inn_arg_array(places, need_none, ncontrols, UUIDOID),
+				   inn_arg_array(ranks, need_none, ncontrols, INT8OID));
 }
 
 /* The names of the n-th limits, or the values. */
@@ -123,11 +132,18 @@ inn_controls_read(const InnUlid *run_ids, int nruns, const InnControls **control
 	}
 }
 
-void
-inn_controls_remove(const InnUlid *run_ids, int nruns)
+int
+inn_controls_remove(const InnUlid *run_ids, int nruns, InnFreedPlace *freed)
 {
-	if (nruns > 0)
-		(void) INN_RUN(&remove_controls, run_array(run_ids, nruns));
+	uint64 nrows = nruns == 0 ? 0 : INN_RUN(&remove_controls, run_array(run_ids, nruns));
+	int nfreed = 0;
+
+	for (uint64 i = 0; i < nrows; i++)
+	{
+		if (inn_row_bool(i, 3))
+			freed[nfreed++] = (InnFreedPlace){inn_row_ulid(i, 1), inn_row_uuid(i, 2)};
+	}
+	return nfreed;
 }
 
 static InnArg

@@ -108,6 +108,12 @@ static InnPlan take_held = {
 	1,
 	{UUIDOID}};
 
+static InnPlan take_start =
+	{"DELETE FROM inngest.jobs j WHERE j.run_id = $1::inngest.ulid AND j.kind = 'start'"
+	 " RETURNING" READ_COLUMNS,
+	 1,
+	 {UUIDOID}};
+
 static InnPlan reset_attempt = {"UPDATE inngest.jobs SET attempt = 0"
 								" WHERE run_id = $1::inngest.ulid AND id = $2 AND attempt > 0",
 								2,
@@ -418,6 +424,15 @@ inn_jobs_take_held(const InnUlid *run_id, InnJob *job)
 {
 	StaticAssertStmt(INN_GENERATION_HELD == 0, "as the statement has it");
 	if (INN_RUN(&take_held, inn_arg_ulid(run_id)) == 0)
+		return false;
+	*job = row_job(0);
+	return true;
+}
+
+bool
+inn_jobs_take_start(const InnUlid *run_id, InnJob *job)
+{
+	if (INN_RUN(&take_start, inn_arg_ulid(run_id)) == 0)
 		return false;
 	*job = row_job(0);
 	return true;

@@ -22,9 +22,11 @@
 /* X(enum name, name in the table) */
 #define INN_JOB_TABLE(X) \
 	X(CALL, "call") \
+	X(START, "start") \
 	X(SLEEP, "sleep") \
 	X(START_TIMEOUT, "start_timeout") \
-	X(FINISH_TIMEOUT, "finish_timeout")
+	X(FINISH_TIMEOUT, "finish_timeout") \
+	X(PLACE_FREED, "place_freed")
 
 typedef enum InnJobKind
 {
@@ -95,6 +97,9 @@ extern void inn_jobs_remove_runs(const InnUlid *run_ids, int nruns);
 
 /* Delete the job of a run whose app executes it by itself; false if it does not, or does no more. */
 extern bool inn_jobs_take_held(const InnUlid *run_id, InnJob *job);
+
+/* Delete the job that a run waits with for its place; false if there is none. */
+extern bool inn_jobs_take_start(const InnUlid *run_id, InnJob *job);
 
 /* Reset the attempts of a ready job, because it has come further (protocol.md 12.2). */
 extern void inn_jobs_reset_attempt(const InnUlid *run_id, int64 job_id);

@@ -43,7 +43,7 @@ CREATE VIEW pg_temp.stored AS
 	FROM functions f JOIN apps a ON a.id = f.app_id ORDER BY f.slug;
 
 -- recorded from the TypeScript SDK: 60 functions; all or none
-SELECT pg_temp.register(jsonb_set(body, '{functions,41,concurrency}', '{"fn": [{"limit": 1}]}')) FROM js;
+SELECT pg_temp.register(jsonb_set(body, '{functions,41,steps,step,runtime,type}', '"ws"')) FROM js;
 SELECT count(*) FROM functions;
 SELECT count(*) FROM apps;
 SELECT pg_temp.register(body) FROM js;

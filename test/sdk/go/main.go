@@ -412,6 +412,7 @@ func controls() map[string]inngestgo.FunctionOpts {
 	key := inngestgo.StrPtr("event.data.k")
 	return map[string]inngestgo.FunctionOpts{
 		"conc":      {Concurrency: &inngestgo.ConfigConcurrency{Step: []inngestgo.ConfigStepConcurrency{{Limit: 1, Key: key}}}},
+		"fnconc":    {Concurrency: &inngestgo.ConfigConcurrency{Fn: []inngestgo.ConfigFnConcurrency{{Limit: 1, Key: key}}}},
 		"throttle":  {Throttle: &inngestgo.ConfigThrottle{Limit: 1, Period: 3 * time.Second, Burst: 1, Key: key}},
 		"ratelimit": {RateLimit: &inngestgo.ConfigRateLimit{Limit: 1, Period: time.Minute, Key: key}},
 		"debounce":  {Debounce: &inngestgo.ConfigDebounce{Period: 2 * time.Second, Key: *key}},

@@ -167,6 +167,7 @@ void
 inn_due_jobs_committed(void)
 {
 	committed(&jobs);
+	inn_places_committed();
 }
 
 void
@@ -180,6 +181,7 @@ inn_due_jobs_collect(InnChanges *changes)
 	bool *removed;
 
 	begin(&jobs);
+	inn_places_begin();
 	read = inn_jobs_read_due(jobs.mark, changes->now, jobs.limit, &nread);
 	if (nread > 0)
 		INN_WAIT_POINT("scheduler after reading jobs");

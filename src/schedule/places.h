@@ -15,6 +15,10 @@
 
 #include "run/changes.h"
 
+/* A transaction begins in which they are called; and it was committed. */
+extern void inn_places_begin(void);
+extern void inn_places_committed(void);
+
 /* A run can start, if there is a place for it; else it waits for one. */
 extern void inn_places_ask(InnChanges *changes, const InnJob *job);
 

@@ -12,18 +12,26 @@
 
 #include "catalog/pg_type.h"
 
+#include "base/timer.h"
 #include "store/places.h"
 
-static InnPlan read_place =
-	{"SELECT place FROM inngest.run_controls WHERE run_id = $1::inngest.ulid AND place IS NOT NULL",
-	 1,
-	 {UUIDOID}};
+/* In one statement: a run that ends exchanges the one for the other. */
+static InnPlan read_states =
+	{"SELECT x.place, sum(x.taken)::int8, min(x.rank) FROM ("
+	 " SELECT c.place, 1 AS taken, NULL::int8 AS rank FROM inngest.run_controls c WHERE c.has_place"
+	 " UNION ALL"
+	 " SELECT c.place, 0, c.rank FROM inngest.run_controls c WHERE c.is_waiting"
+	 " UNION ALL"
+	 " SELECT j.step_id::uuid, 1, NULL FROM inngest.jobs j"
+	 " WHERE j.run_at <= $1 AND j.kind = 'place_freed' AND j.run_id <> $2::inngest.ulid) x"
+	 " GROUP BY x.place",
+	 2,
+	 {TIMESTAMPTZOID, UUIDOID}};
 
-static InnPlan count_taken = {
-	"SELECT count(*)::int4 FROM (SELECT FROM inngest.run_controls WHERE place = $1 AND has_place LIMIT $2) x",
-	2,
-	{UUIDOID, INT4OID},
-	.is_generic = true};
+static InnPlan read_need = {"SELECT place, rank FROM inngest.run_controls"
+							" WHERE run_id = $1::inngest.ulid AND place IS NOT NULL",
+							1,
+							{UUIDOID}};
 
 static InnPlan set_state = {"UPDATE inngest.run_controls SET has_place = $2, is_waiting = NOT $2"
 							" WHERE run_id = $1::inngest.ulid",
@@ -31,28 +39,45 @@ static InnPlan set_state = {"UPDATE inngest.run_controls SET has_place = $2, is_
 							{UUIDOID, BOOLOID},
 							.is_generic = true};
 
+/* From the first rank on: what was before it is gone, but while a snapshot is open the index still has it. */
 static InnPlan first_waiting = {
-	"SELECT c.run_id::uuid, r.function_id FROM (SELECT run_id FROM inngest.run_controls"
-	" WHERE place = $1 AND is_waiting ORDER BY place, rank, run_id LIMIT 1) c"
+	"SELECT c.run_id::uuid, r.function_id, c.rank FROM (SELECT run_id, rank FROM inngest.run_controls"
+	" WHERE place = $1 AND rank >= $2 AND is_waiting ORDER BY place, rank, run_id LIMIT 1) c"
 	" JOIN LATERAL (SELECT function_id FROM inngest.function_runs x WHERE x.id = c.run_id OFFSET 0) r ON true",
-	1,
-	{UUIDOID},
+	2,
+	{UUIDOID, INT8OID},
 	.is_generic = true};
 
-bool
-inn_places_needed(const InnUlid *run_id, InnPlace *place)
+int
+inn_places_read(InnPlaceState **states)
 {
-	if (INN_RUN(&read_place, inn_arg_ulid(run_id)) == 0)
-		return false;
-	*place = inn_row_uuid(0, 1);
-	return true;
+	InnUlid no_run = {{0}};
+	uint64 nrows =
+		INN_RUN(&read_states, inn_arg_time(inn_now() + USECS_PER_MINUTE), inn_arg_ulid(&no_run));
+
+	*states = palloc_extended(Max(nrows, 1) * sizeof(InnPlaceState), MCXT_ALLOC_HUGE);
+	for (uint64 i = 0; i < nrows; i++)
+	{
+		bool has_none;
+		Datum rank = inn_row_datum(i, 3, &has_none);
+
+		(*states)[i] = (InnPlaceState){
+			.place = inn_row_uuid(i, 1),
+			.taken = inn_row_bigint(i, 2),
+			.first_rank = has_none ? INN_RANK_NONE : DatumGetInt64(rank),
+		};
+	}
+	return (int) nrows;
 }
 
-int
-inn_places_taken(const InnPlace *place, int max)
+bool
+inn_places_needed(const InnUlid *run_id, InnPlace *place, int64 *rank)
 {
-	(void) INN_RUN(&count_taken, inn_arg_uuid(place), inn_arg(Int32GetDatum(max)));
-	return inn_row_int(0, 1);
+	if (INN_RUN(&read_need, inn_arg_ulid(run_id)) == 0)
+		return false;
+	*place = inn_row_uuid(0, 1);
+	*rank = inn_row_bigint(0, 2);
+	return true;
 }
 
 void
@@ -68,11 +93,14 @@ inn_places_wait(const InnUlid *run_id)
 }
 
 bool
-inn_places_first(const InnPlace *place, InnUlid *run_id, pg_uuid_t *function_id)
+inn_places_first(const InnPlace *place, int64 first_rank, InnPlaceWaiter *waiter)
 {
-	if (INN_RUN(&first_waiting, inn_arg_uuid(place)) == 0)
+	if (INN_RUN(&first_waiting, inn_arg_uuid(place), inn_arg(Int64GetDatum(first_rank))) == 0)
 		return false;
-	*run_id = inn_row_ulid(0, 1);
-	*function_id = inn_row_uuid(0, 2);
+	*waiter = (InnPlaceWaiter){
+		.run_id = inn_row_ulid(0, 1),
+		.function_id = inn_row_uuid(0, 2),
+		.rank = inn_row_bigint(0, 3),
+	};
 	return true;
 }

@@ -3,8 +3,7 @@
  * places.h
  *	  Limits of runs in progress: what inngest.run_controls says of places.
  *
- * A run that needs a place waits until it has one, and has it until it ends.  Only the scheduler gives places, so what is counted stays so
- * until they are given.
+ * A run that needs a place waits until it has one, and has it until it ends.  Only the scheduler gives places.
  *
  * IDENTIFICATION
  *	  src/store/places.h
@@ -19,17 +18,36 @@
 /* What the runs that count together have in common. */
 typedef pg_uuid_t InnPlace;
 
-/* The place that a run needs; false if there is no such run any more. */
-extern bool inn_places_needed(const InnUlid *run_id, InnPlace *place);
+/* As first_rank: nobody waits. */
+#define INN_RANK_NONE PG_INT64_MAX
 
-/* How many runs have one; counts up to max. */
-extern int inn_places_taken(const InnPlace *place, int max);
+/* How things stand with a place. */
+typedef struct InnPlaceState
+{
+	InnPlace place;
+	int64
+		taken; /* by runs in progress, and by ended ones whose job that says so is still there (INN_JOB_PLACE_FREED) */
+	int64 first_rank; /* none of those that wait has a lower one */
+} InnPlaceState;
+
+/* All that are taken or waited for, palloc'ed; their number. */
+extern int inn_places_read(InnPlaceState **states);
+
+/* The place that a run needs, and its rank; false if there is no such run any more. */
+extern bool inn_places_needed(const InnUlid *run_id, InnPlace *place, int64 *rank);
 
 /* A run has it now, or waits for it. */
 extern void inn_places_take(const InnUlid *run_id);
 extern void inn_places_wait(const InnUlid *run_id);
 
-/* Of those that wait, the run of the least rank and its function; false if none does. */
-extern bool inn_places_first(const InnPlace *place, InnUlid *run_id, pg_uuid_t *function_id);
+typedef struct InnPlaceWaiter
+{
+	InnUlid run_id;
+	pg_uuid_t function_id;
+	int64 rank;
+} InnPlaceWaiter;
+
+/* Of those that wait the one of the least rank, which is none below first_rank; false if there is none. */
+extern bool inn_places_first(const InnPlace *place, int64 first_rank, InnPlaceWaiter *waiter);
 
 #endif /* INN_PLACES_H */

@@ -116,11 +116,11 @@ is_deeply(get('/api/v1/functions'), { data => [], page => { cursor => undef, has
 		is($at{$path}, 'invalid', "all faults are told at once: $path") or diag($answer->{content});
 	}
 
-	$answer = register({ id => 'x', concurrency => { fn => [ { limit => 1 } ] }, runtime => 'sql' });
+	$answer = register({ id => 'x', concurrency => 5, priority => { run => '1' }, runtime => 'pull' });
 	is_deeply([ $answer->{status}, $answer->{json}{code} ], [ 400, 'not_supported' ],
 		'what cannot be executed yet is refused, not ignored');
 	is_deeply([ sort map { "$_->{path} $_->{code}" } @{ $answer->{json}{faults} } ],
-		[ 'concurrency.fn not_supported', 'runtime not_supported' ], 'each part of it');
+		[ 'concurrency not_supported', 'priority not_supported' ], 'each part of it');
 
 	is(register('{"id":')->{json}{code}, 'invalid_json', 'a body that is not JSON is refused');
 	is(register('[]')->{json}{code}, 'invalid_function', 'so is one that is not an object');

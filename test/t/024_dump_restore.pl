@@ -44,7 +44,14 @@ INSERT INTO inngest.steps (run_id, id, op, name, memo, size, attempt, started_at
 CREATE TABLE public.mine (event inngest.ulid PRIMARY KEY);
 INSERT INTO public.mine SELECT id FROM inngest.events;
 END
-wait_for(sub { $old->sql('SELECT count(*) FROM inngest.partitions') == 10 }, 'partitions');
+my %called = (runtime => 'http', steps => { step => { runtime => { type => 'http', url => 'http://127.0.0.1:1/x?fnId=called' } } });
+$old->register('batched', 'd/batched', { %called, batchEvents => { maxSize => 100, timeout => '1h' } });
+$old->register('placed', 'd/placed', { %called, concurrency => { fn => [ { limit => 1 } ] } });
+$old->sql(q(SELECT FROM inngest.send_events('[{"name": "d/batched"}, {"name": "d/batched"}, {"name": "d/placed"}, {"name": "d/placed"}]')));
+wait_for(sub { $old->sql('SELECT sum(nevents) FROM inngest.batches') eq '2' }, 'an open batch');
+wait_for(sub { $old->sql("SELECT count(*) FILTER (WHERE is_waiting), count(*) FILTER (WHERE has_place), (SELECT count(*) FROM inngest.jobs WHERE kind = 'call' AND run_at > now()) FROM inngest.run_controls") eq '1|1|1' },
+	'a run that waits for a place, and one to be called again');
+wait_for(sub { $old->sql('SELECT count(*) FROM inngest.partitions') == 12 }, 'partitions');
 isnt($old->sql("SELECT count(*) FROM inngest.events WHERE tableoid <> 'inngest.events_default'::regclass"), 0, 'there are rows in dated partitions');
 
 # All there is, in a form that can be compared.  (The default environment comes with the extension.)
@@ -54,6 +61,7 @@ sub contents
 	my %tables = (
 		environments => 'id, name', apps => '*', syncs => '*', functions => '*', triggers => '*', function_cancels => '*', events => '*', function_runs => '*', attempts => '*', steps => '*', defers => '*',
 		cancellations => 'id, function_id, started_before, expression, cancelled', event_keys => '*', signing_keys => '*', idempotency_keys => '*', queue => '*', leases => '*',
+		jobs => '*', run_controls => '*', batches => '*', batch_events => '*',
 	);
 
 	return { map {
@@ -91,7 +99,7 @@ for my $format (@formats)
 	is($stderr, '', "$name: without a word");
 	$new->wait_for_http;
 	is_deeply(contents($new), $before, "$name: all is there");
-	wait_for(sub { $new->sql('SELECT count(*) FROM inngest.partitions') == 5 }, 'partitions are made', 30);
+	wait_for(sub { $new->sql('SELECT count(*) FROM inngest.partitions') == 6 }, 'partitions are made', 30);
 	is_deeply(contents($new), $before, "$name: also when partitions have been made");
 
 	# what was waiting is taken up, and new events follow

@@ -4,7 +4,7 @@
  * The row of a run is small and changes when it starts, when its app has said which version of the protocol it speaks, and when it ends.  Payloads are
  * elsewhere, in rows that are written once: the input is the event, the output belongs to the attempt
  * that made it.  The first two changes are of columns that no index has, so they are HOT updates if their page has room: that is why it
- * is filled by less than a third.
+ * is filled by less than a half.
  *
  * The tables that every event or report writes to have no CHECK constraints: PostgreSQL would parse them
  * anew in each statement, which costs more than the insertion.
@@ -33,7 +33,7 @@ CREATE INDEX function_runs_function ON inngest.function_runs (function_id, id);
 CREATE INDEX function_runs_event ON inngest.function_runs (event_id);
 CREATE INDEX function_runs_batch ON inngest.function_runs (batch_id) WHERE batch_id IS NOT NULL;
 CREATE INDEX function_runs_outcome ON inngest.function_runs (outcome, id);
-CREATE TABLE inngest.function_runs_default PARTITION OF inngest.function_runs DEFAULT WITH (fillfactor = 30);
+CREATE TABLE inngest.function_runs_default PARTITION OF inngest.function_runs DEFAULT WITH (fillfactor = 45);
 
 COMMENT ON TABLE inngest.function_runs IS 'one row per run; ended runs are kept for inngest.run_retention; read it through inngest.runs';
 COMMENT ON TABLE inngest.function_runs_default IS 'runs for whose time there is no dated partition';

@@ -90,7 +90,7 @@ BEGIN
 
 	part := format('%s_%s', parent, to_char(lo AT TIME ZONE 'UTC', 'YYYYMMDD'));
 	EXECUTE format('CREATE TABLE inngest.%I (LIKE inngest.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES INCLUDING STORAGE INCLUDING COMPRESSION)%s',
-				   part, parent, CASE parent WHEN 'function_runs' THEN ' WITH (fillfactor = 30)' ELSE '' END);
+				   part, parent, CASE parent WHEN 'function_runs' THEN ' WITH (fillfactor = 45)' ELSE '' END);
 	EXECUTE format('COMMENT ON TABLE inngest.%I IS %L', part, format('inngest.%s from %s', parent, to_char(lo AT TIME ZONE 'UTC', 'YYYY-MM-DD')));
 	PERFORM inngest.partition_adopt(format('inngest.%I', part)::regclass);
 	IF outlier > 0 THEN

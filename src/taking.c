@@ -61,6 +61,7 @@ static int claim_jobs(InnFlight **flights, InnBlocked *blocked, int *nblocked);
 static void admit(InnPrepared *prepared, int nprepared);
 static void start_runs(const InnPrepared *prepared, int nprepared, TimestampTz now);
 static void end_runs(const InnPrepared *prepared, int nprepared);
+static void end_run(InnChanges *changes, const InnPrepared *call);
 static void make_calls(InnPrepared *prepared, int nprepared);
 static void give_back(InnFlight **flights, int nflights);
 
@@ -390,43 +391,62 @@ start_runs(const InnPrepared *prepared, int nprepared, TimestampTz now)
 							 GUC_ACTION_LOCAL, true, 0, false);
 }
 
-/* Runs that cannot go on. */
+/* Runs that cannot go on, unless somebody else has ended them meanwhile: then their jobs are gone. */
 static void
 end_runs(const InnPrepared *prepared, int nprepared)
 {
+	const InnPrepared **ending = palloc(Max(nprepared, 1) * sizeof(InnPrepared *));
+	const InnJob **jobs = palloc(Max(nprepared, 1) * sizeof(InnJob *));
+	bool *removed = palloc(Max(nprepared, 1) * sizeof(bool));
 	InnChanges changes;
+	int nending = 0;
 
-	inn_changes_init(&changes);
 	for (int i = 0; i < nprepared; i++)
 	{
-		const InnPrepared *call = &prepared[i];
-		InnOutcomeOfCall outcome = {
-			.retry_at = INN_NEVER,
-			.request_version = -1,
-		};
-
-		if (call->readiness != INN_CALL_FAULTY && call->readiness != INN_CALL_LATE)
+		if (prepared[i].readiness != INN_CALL_FAULTY && prepared[i].readiness != INN_CALL_LATE)
 			continue;
-		if (!inn_run_claim(&call->flight->job.run_id))
-			inn_taking_reread(inn_now() + CLAIMED_RETRY_USEC);
-		else if (call->readiness == INN_CALL_LATE)
-			inn_changes_end(&changes, &(InnRunEnd){
-										  .run_id = call->flight->job.run_id,
-										  .outcome = INN_RUN_CANCELLED,
-									  });
-		else if (call->function != NULL)
+		INN_WAIT_POINT("executor before ending a run");
+		if (!inn_run_claim(&prepared[i].flight->job.run_id))
 		{
-			InnCallNews news = inn_attempt_news(call->flight, &outcome);
-
-			inn_apply_fault(&changes, &news,
-							&(InnCallFault){
-								.error = call->fault,
-								.is_fatal = true,
-								.retry_at = INN_NEVER,
-							});
+			inn_taking_reread(inn_now() + CLAIMED_RETRY_USEC);
+			continue;
 		}
+		jobs[nending] = &prepared[i].flight->job;
+		ending[nending++] = &prepared[i];
+	}
+	if (nending == 0)
+		return;
+	inn_changes_init(&changes);
+	inn_jobs_remove_ready(jobs, nending, removed);
+	for (int i = 0; i < nending; i++)
+	{
+		if (removed[i])
+			end_run(&changes, ending[i]);
 	}
 	inn_settle(&changes);
+}
+
+static void
+end_run(InnChanges *changes, const InnPrepared *call)
+{
+	InnOutcomeOfCall outcome = {.retry_at = INN_NEVER, .request_version = -1};
+	InnCallNews news;
+
+	if (call->readiness == INN_CALL_LATE)
+	{
+		inn_changes_end(changes, &(InnRunEnd){
+									 .run_id = call->flight->job.run_id,
+									 .outcome = INN_RUN_CANCELLED,
+								 });
+		return;
+	}
+	news = inn_attempt_news(call->flight, &outcome);
+	inn_apply_fault(changes, &news,
+					&(InnCallFault){
+						.error = call->fault,
+						.is_fatal = true,
+						.retry_at = INN_NEVER,
+					});
 }
 
 /* The transaction is over. */

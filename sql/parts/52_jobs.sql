@@ -2,7 +2,7 @@
  * What runs of apps have still to do, and what they wait for.
  *
  * A job is work to be done: a call of an app that is to be made now (position is set, run_at is not), or something that has
- * to wait for its time (the other way round).  Jobs are inserted and deleted, never updated; what has come due is deleted and
+ * to wait for its time (the other way round; infinity: for a place).  Jobs are inserted and deleted, never updated; what has come due is deleted and
  * inserted anew as ready, with the same id.
  *
  *	call			call the app: for the step step_id, or to find out what is next
@@ -48,15 +48,15 @@ CREATE INDEX jobs_ready ON inngest.jobs (app_id, position) WHERE position IS NOT
 CREATE INDEX jobs_timed ON inngest.jobs (run_at, id) WHERE run_at IS NOT NULL;
 CREATE INDEX jobs_blocked ON inngest.jobs (blocked_on, function_id, rank, id) WHERE blocked_on IS NOT NULL;
 CREATE INDEX jobs_run ON inngest.jobs (run_id);
-COMMENT ON TABLE inngest.jobs IS 'calls of apps that are to be made, now or later; sleeps; timeouts of runs';
+COMMENT ON TABLE inngest.jobs IS 'calls of apps that are to be made, now or later; sleeps; timeouts of runs; places of runs that have ended';
 COMMENT ON SEQUENCE inngest.job_id IS 'names jobs; a job keeps its id when it is tried again';
 COMMENT ON SEQUENCE inngest.job_position IS 'orders the jobs that are ready';
 COMMENT ON COLUMN inngest.jobs.position IS 'ready: the order in which the jobs of an app are taken; null while the job waits for its time';
-COMMENT ON COLUMN inngest.jobs.run_at IS 'not before; null when the job is ready';
+COMMENT ON COLUMN inngest.jobs.run_at IS 'not before; infinity when the run waits for a place; null when the job is ready';
 COMMENT ON COLUMN inngest.jobs.blocked_on IS 'ready, but for a limit of concurrency that is reached: what those that count together have in common; then it has neither position nor run_at';
 COMMENT ON COLUMN inngest.jobs.rank IS 'set with blocked_on: of those that are blocked the least goes on first';
 COMMENT ON COLUMN inngest.jobs.kind IS 'call, start, sleep, start_timeout, finish_timeout or place_freed';
-COMMENT ON COLUMN inngest.jobs.step_id IS 'the planned step to be called for, or the step that sleeps; null: find out what is next';
+COMMENT ON COLUMN inngest.jobs.step_id IS 'the planned step to be called for, or the step that sleeps; null: find out what is next; of place_freed the place';
 COMMENT ON COLUMN inngest.jobs.after_id IS 'the step whose end has caused this; null: none';
 COMMENT ON COLUMN inngest.jobs.attempt IS 'counts from 0, for each job anew';
 COMMENT ON COLUMN inngest.jobs.generation IS 'how often the job was queued';

@@ -26,6 +26,7 @@
 	X(EXPIRIES)	  /* inngest.pauses, by when they expire: the scheduler */ \
 	X(DELIVERIES) /* inngest.deliveries, by position: the scheduler */ \
 	X(FUNCTIONS)  /* inngest.functions that have changed, in no order: each executor */ \
+	X(LIMITS)	  /* inngest.functions that have changed, in no order: the scheduler */ \
 	X(SYNCS)	  /* inngest.syncs and apps with an error, in no order: the first executor */
 
 typedef enum InnTide

@@ -102,7 +102,7 @@ static const InnField idempotency = {"idempotency", INN_FIELD_EXPRESSION};
 /* A batch may not be combined with these. */
 static const char *const batch_excludes[] = {"cancel", "debounce", "singleton", "priority"};
 
-/* 0 or absent: no limit */
+/* of calls, 0 or absent: no limit; and of runs, which have no scope */
 static const InnField step_limit = {"limit", INN_FIELD_INTEGER, OPTIONAL, 0, PG_INT32_MAX};
 static const InnField fn_limit = {"limit", INN_FIELD_INTEGER, REQUIRED, 1, PG_INT32_MAX};
 static const InnField limit_key = {"key", INN_FIELD_EXPRESSION};
@@ -128,8 +128,10 @@ static void judge_combinations(const InnPlace *config);
 static void judge_concurrency(const InnPlace *config, InnRuntime runtime);
 static bool judge_concurrency_number(const InnPlace *config, const JsonbValue *value);
 static bool judge_concurrency_object(const InnPlace *config, const JsonbValue *value);
-static bool judge_limits(const InnPlace *place, const char *key, int max, const InnField *limit);
-static bool judge_limit(const InnPlace *place, const InnField *limit);
+static bool judge_limits(const InnPlace *place, const char *key, int max,
+						 bool (*judge)(const InnPlace *));
+static bool judge_step_limit(const InnPlace *place);
+static bool judge_fn_limit(const InnPlace *place);
 static void refuse_of_pull(const InnPlace *config, const InnDefinition *definition);
 
 void
@@ -244,7 +246,7 @@ judge_concurrency(const InnPlace *config, InnRuntime runtime)
 	if (value.type != jbvBinary)
 		has_effect = judge_concurrency_number(config, &value);
 	else if (JsonContainerIsArray(value.val.binary.data))
-		has_effect = judge_limits(config, key, STEP_CONCURRENCY_MAX, &step_limit);
+		has_effect = judge_limits(config, key, STEP_CONCURRENCY_MAX, judge_step_limit);
 	else
 		has_effect = judge_concurrency_object(config, &value);
 
@@ -279,15 +281,15 @@ judge_concurrency_object(const InnPlace *config, const JsonbValue *value)
 		return false;
 	if (!inn_json_find_ci(place.object, "fn", &unused) &&
 		!inn_json_find_ci(place.object, "step", &unused))
-		return judge_limit(&place, &step_limit);
+		return judge_step_limit(&place);
 
-	has_effect = judge_limits(&place, "fn", FN_CONCURRENCY_MAX, &fn_limit);
-	has_effect |= judge_limits(&place, "step", STEP_CONCURRENCY_MAX, &step_limit);
+	has_effect = judge_limits(&place, "fn", FN_CONCURRENCY_MAX, judge_fn_limit);
+	has_effect |= judge_limits(&place, "step", STEP_CONCURRENCY_MAX, judge_step_limit);
 	return has_effect;
 }
 
 static bool
-judge_limits(const InnPlace *place, const char *key, int max, const InnField *limit)
+judge_limits(const InnPlace *place, const char *key, int max, bool (*judge)(const InnPlace *))
 {
 	int count;
 	JsonbValue *entries = inn_place_elements(place, key, max, &count);
@@ -298,13 +300,13 @@ judge_limits(const InnPlace *place, const char *key, int max, const InnField *li
 		InnPlace entry;
 
 		if (inn_place_open(place, psprintf("%s[%d]", key, i), &entries[i], &entry))
-			has_effect |= judge_limit(&entry, limit);
+			has_effect |= judge(&entry);
 	}
 	return has_effect;
 }
 
 static bool
-judge_limit(const InnPlace *place, const InnField *limit)
+judge_step_limit(const InnPlace *place)
 {
 	const char *scope = inn_place_choice(place, &limit_scope);
 	int64 number;
@@ -315,7 +317,16 @@ judge_limit(const InnPlace *place, const InnField *limit)
 		inn_place_fault(place, limit_key.key, INN_FAULT_INVALID, "Required with the scope \"%s\".",
 						scope);
 
-	return inn_place_integer(place, limit, &number) && number > 0;
+	return inn_place_integer(place, &step_limit, &number) && number > 0;
+}
+
+static bool
+judge_fn_limit(const InnPlace *place)
+{
+	int64 number;
+
+	inn_place_judge(place, &limit_key, 1);
+	return inn_place_integer(place, &fn_limit, &number);
 }
 
 static void

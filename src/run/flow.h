@@ -78,7 +78,7 @@ typedef struct InnFlow
 	InnSingleton singleton;
 	InnConcurrency steps[INN_FLOW_STEP_LIMITS];
 	int nsteps;
-	InnConcurrency runs; /* in progress; its limit is 0: none */
+	InnConcurrency runs; /* in progress, of the function; its limit is 0: none */
 } InnFlow;
 
 extern void inn_flow_read(Jsonb *config, InnFlow *flow);

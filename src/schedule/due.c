@@ -160,7 +160,7 @@ committed(Line *line)
 TimestampTz
 inn_due_jobs(void)
 {
-	return due(&jobs);
+	return inn_sooner(due(&jobs), inn_places_due());
 }
 
 void
@@ -206,6 +206,7 @@ inn_due_jobs_collect(InnChanges *changes)
 		else
 			leave(&jobs, chosen[j]->run_at, true);
 	}
+	inn_places_give(changes);
 	if (end(&jobs, i, nread))
 	{
 		jobs.last_seen = changes->now;
@@ -225,7 +226,7 @@ act_on_job(InnChanges *changes, const InnJob *job)
 			inn_places_ask(changes, job);
 			return;
 		case INN_JOB_PLACE_FREED:
-			inn_places_give(changes, job);
+			inn_places_free(changes, job);
 			return;
 		case INN_JOB_SLEEP:
 			inn_apply_sleep_end(changes, job);

@@ -6,11 +6,14 @@
  * A run of a function with such a limit begins with a job that asks for a place.  If there is none, the job stays without a time, and the
  * run is marked as waiting.  Whoever ends a run that has a place leaves a job that says so, in the same transaction.
  *
- * Nobody waits in vain: what counts as taken is freed by a job that the scheduler has still to see.  A limit that was raised
- * counts when the next run of its function asks or ends; one that was lowered stops nobody.
- *
  * How many have a place, and where those that wait begin, is kept in memory: in the tables they would have to be looked for among all that
  * have had one, while a snapshot is open.  What a transaction that fails has changed there is read anew.
+ *
+ * A place is looked at when one of its runs has ended, when one asks, a little later if a run that is its turn was busy, and,
+ * if anybody waits for it, when configs have changed or it was read anew.  So nobody waits in vain: not for a limit that was raised or
+ * taken away, and not for what was forgotten.
+ *
+ * All runs that wait for a place are of one function, whose limit of now decides.  One that was lowered stops nobody.
  *
  * IDENTIFICATION
  *	  src/schedule/places.c
@@ -24,39 +27,68 @@
 #include "utils/memutils.h"
 
 #include "base/ident.h"
+#include "base/tide.h"
+#include "base/timer.h"
 #include "run/flow.h"
 #include "schedule/places.h"
 #include "store/apps.h"
 #include "store/jobs.h"
 #include "store/places.h"
 
-/* Runs that one freed place lets go on at most, at a time: more than one if the limit was raised. */
-#define GIVE_BATCH 100
+/*
+ * In one transaction so many runs are let go on, or found to be busy.  One session that has changed so many that wait for the same
+ * place, and does not commit, keeps the others from it.
+ */
+#define GIVE_BATCH 500
 
-/* How soon to try again what somebody else is just changing. */
-#define BUSY_RETRY_USEC (INT64CONST(20) * 1000)
+/* How soon to try again what somebody else is just changing: most end it. */
+#define BUSY_RETRY_USEC (INT64CONST(100) * 1000)
+
+/* After a failure; jobs that come due go on meanwhile. */
+#define FAILURE_RETRY_USEC (INT64CONST(1) * USECS_PER_SEC)
 
 static HTAB *states;	/* InnPlaceState; NULL: they have to be read */
 static bool is_changed; /* by the transaction that is open, or one that has failed */
 static bool is_fresh;	/* read by the transaction that is open, when its jobs had been deleted */
+static TimestampTz look_at = INN_NEVER;	 /* the soonest of all states */
+static TimestampTz give_at = DT_NOBEGIN; /* not before */
 
-static void read_states(void);
+static TimestampTz due(void);
+static void know_states(void);
+static void look_at_all(void);
+static void look(InnPlaceState *state, TimestampTz when);
 static InnPlaceState *state_of(const InnPlace *place);
-static void forget_if_idle(InnPlaceState *state);
-static void give(InnChanges *changes, InnPlaceState *state, const InnJob *occasion);
-static void again(const InnPlace *place, const InnJob *occasion, TimestampTz when);
+static bool is_idle(const InnPlaceState *state);
+static void give(InnChanges *changes, InnPlaceState *state, int *room);
+static bool try_start(InnChanges *changes, InnPlaceState *state, const InnUlid *run_id);
 static bool is_free(const InnPlaceState *state, const pg_uuid_t *function_id);
 static void go_on(InnChanges *changes, InnPlaceState *state, const InnJob *job);
 
 /* ---- what is known ---- */
 
+TimestampTz
+inn_places_due(void)
+{
+	if (inn_tide_take(INN_TIDE_LIMITS, 0) != PG_INT64_MAX)
+		look_at_all();
+	return due();
+}
+
+static TimestampTz
+due(void)
+{
+	return states == NULL ? give_at : Max(look_at, give_at);
+}
+
 void
 inn_places_begin(void)
 {
-	if (is_changed && states != NULL)
+	if (is_changed)
 	{
-		hash_destroy(states);
+		if (states != NULL)
+			hash_destroy(states);
 		states = NULL;
+		give_at = inn_now() + FAILURE_RETRY_USEC;
 	}
 	is_changed = false;
 	is_fresh = false;
@@ -68,8 +100,9 @@ inn_places_committed(void)
 	is_changed = false;
 }
 
+/* From here on they are changed. */
 static void
-read_states(void)
+know_states(void)
 {
 	HASHCTL info = {
 		.keysize = sizeof(InnPlace),
@@ -77,13 +110,42 @@ read_states(void)
 		.hcxt = TopMemoryContext,
 	};
 	InnPlaceState *read;
-	int nread = inn_places_read(&read);
+	int nread;
 
+	is_changed = true;
+	if (states != NULL)
+		return;
+	nread = inn_places_read(&read);
 	states = hash_create("inngest places", 64, &info, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	for (int i = 0; i < nread; i++)
 		*(InnPlaceState *) hash_search(states, &read[i].place, HASH_ENTER, NULL) = read[i];
 	pfree(read);
+	look_at_all();
 	is_fresh = true;
+}
+
+/* All that anybody waits for. */
+static void
+look_at_all(void)
+{
+	HASH_SEQ_STATUS scan;
+	InnPlaceState *state;
+
+	if (states == NULL)
+		return;
+	hash_seq_init(&scan, states);
+	while ((state = hash_seq_search(&scan)) != NULL)
+	{
+		if (state->first_rank != INN_RANK_NONE)
+			look(state, DT_NOBEGIN);
+	}
+}
+
+static void
+look(InnPlaceState *state, TimestampTz when)
+{
+	state->look_at = inn_sooner(state->look_at, when);
+	look_at = inn_sooner(look_at, when);
 }
 
 static InnPlaceState *
@@ -92,20 +154,21 @@ state_of(const InnPlace *place)
 	InnPlaceState *state;
 	bool is_known;
 
-	if (states == NULL)
-		read_states();
-	is_changed = true;
+	know_states();
 	state = hash_search(states, place, HASH_ENTER, &is_known);
 	if (!is_known)
-		*state = (InnPlaceState){.place = *place, .first_rank = INN_RANK_NONE};
+		*state = (InnPlaceState){
+			.place = *place,
+			.first_rank = INN_RANK_NONE,
+			.look_at = INN_NEVER,
+		};
 	return state;
 }
 
-static void
-forget_if_idle(InnPlaceState *state)
+static bool
+is_idle(const InnPlaceState *state)
 {
-	if (state->taken == 0 && state->first_rank == INN_RANK_NONE)
-		(void) hash_search(states, &state->place, HASH_REMOVE, NULL);
+	return state->taken == 0 && state->first_rank == INN_RANK_NONE && state->look_at == INN_NEVER;
 }
 
 /* ---- what comes due ---- */
@@ -121,77 +184,88 @@ inn_places_ask(InnChanges *changes, const InnJob *job)
 	if (!inn_places_needed(&job->run_id, &place, &rank))
 		return;
 	state = state_of(&place);
-	if (state->first_rank == INN_RANK_NONE && is_free(state, &job->function_id))
+	if (is_free(state, &job->function_id))
 	{
-		go_on(changes, state, job);
-		return;
+		if (state->first_rank == INN_RANK_NONE)
+		{
+			go_on(changes, state, job);
+			return;
+		}
+		look(state, changes->now);
 	}
 	waiting.run_at = INN_NEVER;
 	inn_jobs_put(&waiting, 1);
 	inn_places_wait(&job->run_id);
 	state->first_rank = Min(state->first_rank, rank);
-	give(changes, state, job);
 }
 
 void
-inn_places_give(InnChanges *changes, const InnJob *job)
+inn_places_free(InnChanges *changes, const InnJob *job)
 {
 	InnPlace place = *DatumGetUUIDP(DirectFunctionCall1(uuid_in, CStringGetDatum(job->step_id)));
 	InnPlaceState *state = state_of(&place);
-	InnUlid no_run = {{0}};
 
-	if (!is_fresh && memcmp(&job->run_id, &no_run, sizeof(InnUlid)) != 0)
+	if (!is_fresh)
 		state->taken--;
-	give(changes, state, job);
-	forget_if_idle(state);
+	look(state, changes->now);
 }
 
-/* To those that wait, one after the other, as long as there is one. */
-static void
-give(InnChanges *changes, InnPlaceState *state, const InnJob *occasion)
+void
+inn_places_give(InnChanges *changes)
 {
-	for (int i = 0; i < GIVE_BATCH && state->first_rank != INN_RANK_NONE; i++)
+	int room = GIVE_BATCH;
+	HASH_SEQ_STATUS scan;
+	InnPlaceState *state;
+
+	if (due() > changes->now)
+		return;
+	know_states();
+	look_at = INN_NEVER;
+	hash_seq_init(&scan, states);
+	while ((state = hash_seq_search(&scan)) != NULL)
 	{
-		InnPlaceWaiter waiter;
-		InnJob job;
-
-		if (!inn_places_first(&state->place, state->first_rank, &waiter))
-		{
-			state->first_rank = INN_RANK_NONE;
-			return;
-		}
-		state->first_rank = waiter.rank;
-		if (!is_free(state, &waiter.function_id))
-			return;
-		if (!inn_run_claim(&waiter.run_id) || !inn_jobs_take_start(&waiter.run_id, &job))
-		{
-			/* It is just being cancelled. */
-			again(&state->place, occasion, changes->now + BUSY_RETRY_USEC);
-			return;
-		}
-		go_on(changes, state, &job);
+		if (state->look_at <= changes->now && room > 0)
+			give(changes, state, &room);
+		look_at = inn_sooner(look_at, state->look_at);
+		if (is_idle(state))
+			(void) hash_search(states, &state->place, HASH_REMOVE, NULL);
 	}
-	if (state->first_rank != INN_RANK_NONE)
-		again(&state->place, occasion, changes->now);
 }
 
-/* Look at the place once more; for no run, so that the end of none takes the job away. */
+/* To those that wait, one after the other, as long as there is one; past those that are busy. */
 static void
-again(const InnPlace *place, const InnJob *occasion, TimestampTz when)
+give(InnChanges *changes, InnPlaceState *state, int *room)
 {
-	char text[INN_UUID_TEXT_SIZE];
-	InnJob job = {
-		.kind = INN_JOB_PLACE_FREED,
-		.app_id = occasion->app_id,
-		.function_id = occasion->function_id,
-		.run_at = when,
-		.step_id = text,
-		.generation = 1,
-		.queued_at = occasion->queued_at,
-	};
+	InnPlaceWaiter waiter = {.rank = state->first_rank};
+	bool is_waiting;
 
-	inn_uuid_format(place, text);
-	inn_jobs_put(&job, 1);
+	state->first_rank = INN_RANK_NONE;
+	state->look_at = INN_NEVER;
+	while ((is_waiting = inn_places_next(&state->place, &waiter)) && (*room)-- > 0 &&
+		   is_free(state, &waiter.function_id))
+	{
+		if (try_start(changes, state, &waiter.run_id))
+			continue;
+		state->first_rank = Min(state->first_rank, waiter.rank);
+		state->look_at = changes->now + BUSY_RETRY_USEC;
+	}
+	if (!is_waiting)
+		return;
+	state->first_rank = Min(state->first_rank, waiter.rank);
+	if (*room <= 0)
+		state->look_at = changes->now;
+}
+
+/* False if somebody is just changing the run, or has prepared to. */
+static bool
+try_start(InnChanges *changes, InnPlaceState *state, const InnUlid *run_id)
+{
+	InnJob job;
+
+	if (!inn_run_claim(run_id) || !inn_jobs_take_start(run_id, &job))
+		return false;
+	go_on(changes, state, &job);
+	return true;
 }
 
 /* By what the function says now. */

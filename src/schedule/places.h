@@ -3,7 +3,7 @@
  * places.h
  *	  Limits of runs in progress.
  *
- * For the scheduler, who alone gives places: each of these acts on a job that has come due, and is deleted.
+ * For the scheduler, who alone gives places.
  *
  * IDENTIFICATION
  *	  src/schedule/places.h
@@ -15,14 +15,20 @@
 
 #include "run/changes.h"
 
-/* A transaction begins in which they are called; and it was committed. */
+/* When places are to be looked at again: runs no query. */
+extern TimestampTz inn_places_due(void);
+
+/* A transaction begins in which the following are called; and it was committed. */
 extern void inn_places_begin(void);
 extern void inn_places_committed(void);
 
-/* A run can start, if there is a place for it; else it waits for one. */
+/* For a job that has come due, and is deleted: a run can start, if there is a place for it; else it waits for one. */
 extern void inn_places_ask(InnChanges *changes, const InnJob *job);
 
-/* A run has ended that had a place: give it to others. */
-extern void inn_places_give(InnChanges *changes, const InnJob *job);
+/* The same: a run has ended that had a place. */
+extern void inn_places_free(InnChanges *changes, const InnJob *job);
+
+/* Then: give what is free to those that wait. */
+extern void inn_places_give(InnChanges *changes);
 
 #endif /* INN_SCHEDULE_PLACES_H */

@@ -643,8 +643,13 @@ tell_everybody(void)
 
 	CacheInvalidateRelcacheByRelid(get_relname_relid("functions", schema));
 
-	/* Executors may have jobs to do that were paused, or beyond a limit; the invalidation would not wake them, and comes late. */
+	/*
+	 * Executors may have jobs to do that were paused, or beyond a limit, and the scheduler runs that were waiting for a place; the
+	 * invalidation would not wake them, and comes late.
+	 */
 	inn_tide_note(INN_TIDE_FUNCTIONS, 0);
 	inn_wake_at_commit(INN_ROLE_EXECUTOR);
+	inn_tide_note(INN_TIDE_LIMITS, 0);
+	inn_wake_at_commit(INN_ROLE_SCHEDULER);
 	CommandCounterIncrement();
 }

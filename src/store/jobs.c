@@ -96,10 +96,12 @@ static InnPlan remove_timed = {
 	{TIMESTAMPTZARRAYOID, INT8ARRAYOID},
 	.is_generic = true};
 
-static InnPlan remove_runs = {"DELETE FROM inngest.jobs WHERE run_id = ANY ($1::inngest.ulid[])",
-							  1,
-							  {UUIDARRAYOID},
-							  .is_generic = true};
+/* That a place was freed is said when a run has ended, and stays, however often it is ended. */
+static InnPlan remove_runs =
+	{"DELETE FROM inngest.jobs WHERE run_id = ANY ($1::inngest.ulid[]) AND kind <> 'place_freed'",
+	 1,
+	 {UUIDARRAYOID},
+	 .is_generic = true};
 
 static InnPlan take_held = {
 	"DELETE FROM inngest.jobs j"
@@ -108,11 +110,14 @@ static InnPlan take_held = {
 	1,
 	{UUIDOID}};
 
+/* Waits for nobody: a prepared transaction has given up its claim, but not its locks. */
 static InnPlan take_start =
-	{"DELETE FROM inngest.jobs j WHERE j.run_id = $1::inngest.ulid AND j.kind = 'start'"
+	{"DELETE FROM inngest.jobs j WHERE j.ctid = ANY (ARRAY (SELECT x.ctid FROM inngest.jobs x"
+	 " WHERE x.run_id = $1::inngest.ulid AND x.kind = 'start' FOR UPDATE SKIP LOCKED))"
 	 " RETURNING" READ_COLUMNS,
 	 1,
-	 {UUIDOID}};
+	 {UUIDOID},
+	 .is_generic = true};
 
 static InnPlan reset_attempt = {"UPDATE inngest.jobs SET attempt = 0"
 								" WHERE run_id = $1::inngest.ulid AND id = $2 AND attempt > 0",

@@ -3,7 +3,7 @@
  * jobs.h
  *	  Calls of apps that are to be made, now or later, and what else a run has to wait for: table inngest.jobs.
  *
- * A job is ready (it has a position) or waits for its time.  Jobs are inserted and deleted; the one that deletes a job may act
+ * A job is ready (it has a position), waits for its time, or is blocked by a limit (52_jobs.sql says what each kind means).  Jobs are inserted and deleted; the one that deletes a job may act
  * upon it, so nothing happens twice.
  *
  * Whoever puts jobs of a run, or acts upon one, has claimed the run (run/lifecycle.h), or is creating it.
@@ -92,13 +92,13 @@ extern TimestampTz inn_jobs_next_due(TimestampTz from);
 /* Delete jobs that wait for their time: sets removed[i] for those that were there and nobody else is just deleting. */
 extern void inn_jobs_remove_timed(const InnJob *const *jobs, int njobs, bool *removed);
 
-/* Delete whatever runs that have ended had still to do. */
+/* Delete whatever runs that have ended had still to do; INN_JOB_PLACE_FREED stays. */
 extern void inn_jobs_remove_runs(const InnUlid *run_ids, int nruns);
 
 /* Delete the job of a run whose app executes it by itself; false if it does not, or does no more. */
 extern bool inn_jobs_take_held(const InnUlid *run_id, InnJob *job);
 
-/* Delete the job that a run waits with for its place; false if there is none. */
+/* Delete the job that a run waits with for its place; false if there is none, or somebody else is deleting it. */
 extern bool inn_jobs_take_start(const InnUlid *run_id, InnJob *job);
 
 /* Reset the attempts of a ready job, because it has come further (protocol.md 12.2). */

@@ -23,10 +23,10 @@ static InnPlan read_states =
 	 " SELECT c.place, 0, c.rank FROM inngest.run_controls c WHERE c.is_waiting"
 	 " UNION ALL"
 	 " SELECT j.step_id::uuid, 1, NULL FROM inngest.jobs j"
-	 " WHERE j.run_at <= $1 AND j.kind = 'place_freed' AND j.run_id <> $2::inngest.ulid) x"
+	 " WHERE j.run_at <= $1 AND j.kind = 'place_freed') x"
 	 " GROUP BY x.place",
-	 2,
-	 {TIMESTAMPTZOID, UUIDOID}};
+	 1,
+	 {TIMESTAMPTZOID}};
 
 static InnPlan read_need = {"SELECT place, rank FROM inngest.run_controls"
 							" WHERE run_id = $1::inngest.ulid AND place IS NOT NULL",
@@ -39,21 +39,20 @@ static InnPlan set_state = {"UPDATE inngest.run_controls SET has_place = $2, is_
 							{UUIDOID, BOOLOID},
 							.is_generic = true};
 
-/* From the first rank on: what was before it is gone, but while a snapshot is open the index still has it. */
-static InnPlan first_waiting = {
+/* From a run on: what was before it is gone, but while a snapshot is open the index still has it. */
+static InnPlan next_waiting = {
 	"SELECT c.run_id::uuid, r.function_id, c.rank FROM (SELECT run_id, rank FROM inngest.run_controls"
-	" WHERE place = $1 AND rank >= $2 AND is_waiting ORDER BY place, rank, run_id LIMIT 1) c"
+	" WHERE place = $1 AND (rank, run_id) > ($2, $3::inngest.ulid) AND is_waiting"
+	" ORDER BY place, rank, run_id LIMIT 1) c"
 	" JOIN LATERAL (SELECT function_id FROM inngest.function_runs x WHERE x.id = c.run_id OFFSET 0) r ON true",
-	2,
-	{UUIDOID, INT8OID},
+	3,
+	{UUIDOID, INT8OID, UUIDOID},
 	.is_generic = true};
 
 int
 inn_places_read(InnPlaceState **states)
 {
-	InnUlid no_run = {{0}};
-	uint64 nrows =
-		INN_RUN(&read_states, inn_arg_time(inn_now() + USECS_PER_MINUTE), inn_arg_ulid(&no_run));
+	uint64 nrows = INN_RUN(&read_states, inn_arg_time(inn_now() + USECS_PER_MINUTE));
 
 	*states = palloc_extended(Max(nrows, 1) * sizeof(InnPlaceState), MCXT_ALLOC_HUGE);
 	for (uint64 i = 0; i < nrows; i++)
@@ -65,6 +64,7 @@ inn_places_read(InnPlaceState **states)
 			.place = inn_row_uuid(i, 1),
 			.taken = inn_row_bigint(i, 2),
 			.first_rank = has_none ? INN_RANK_NONE : DatumGetInt64(rank),
+			.look_at = INN_NEVER,
 		};
 	}
 	return (int) nrows;
@@ -93,9 +93,10 @@ inn_places_wait(const InnUlid *run_id)
 }
 
 bool
-inn_places_first(const InnPlace *place, int64 first_rank, InnPlaceWaiter *waiter)
+inn_places_next(const InnPlace *place, InnPlaceWaiter *waiter)
 {
-	if (INN_RUN(&first_waiting, inn_arg_uuid(place), inn_arg(Int64GetDatum(first_rank))) == 0)
+	if (INN_RUN(&next_waiting, inn_arg_uuid(place), inn_arg(Int64GetDatum(waiter->rank)),
+				inn_arg_ulid(&waiter->run_id)) == 0)
 		return false;
 	*waiter = (InnPlaceWaiter){
 		.run_id = inn_row_ulid(0, 1),

@@ -27,7 +27,8 @@ typedef struct InnPlaceState
 	InnPlace place;
 	int64
 		taken; /* by runs in progress, and by ended ones whose job that says so is still there (INN_JOB_PLACE_FREED) */
-	int64 first_rank; /* none of those that wait has a lower one */
+	int64 first_rank;	 /* none of those that wait has a lower one */
+	TimestampTz look_at; /* when one of them may have it; for whoever keeps the state */
 } InnPlaceState;
 
 /* All that are taken or waited for, palloc'ed; their number. */
@@ -47,7 +48,7 @@ typedef struct InnPlaceWaiter
 	int64 rank;
 } InnPlaceWaiter;
 
-/* Of those that wait the one of the least rank, which is none below first_rank; false if there is none. */
-extern bool inn_places_first(const InnPlace *place, int64 first_rank, InnPlaceWaiter *waiter);
+/* The one that is next of those that wait, after the one that is given; false if there is none.  A run_id of zeroes is before all of its rank. */
+extern bool inn_places_next(const InnPlace *place, InnPlaceWaiter *waiter);
 
 #endif /* INN_PLACES_H */

@@ -21,7 +21,10 @@ $app->function('late', events => ['late'], concurrency => fn(1), timeouts => { s
 $app->function('wide', events => ['wide'], concurrency => { fn => [ { limit => 1 } ], step => [ { limit => 1 } ] });
 $app->function('grows', events => ['grows'], concurrency => fn(1));
 $app->function('many', events => ['many'], concurrency => fn(3));
-$app->on($_, $naps) for qw(one keyed rank grows);
+$app->function('over', events => ['over'], concurrency => fn(1), timeouts => { finish => '1h' });
+$app->function("scoped-$_", events => ['scoped'], concurrency => { fn => [ { limit => 1, key => 'event.data.k', scope => 'account' } ] }) for 1, 2;
+$app->on($_, $naps) for qw(one keyed rank grows scoped-1 scoped-2);
+$app->on('over', program(op_run('a', 1, reply => { hold => 'over' }), op_run('b', 2), done('done')));
 $app->on('wide', program(parallel(op_run('x', 1), op_run('y', 2)), done('done')));
 $app->on('many', program(op_run('a', 1), op_run('b', 2), done('done')));
 $app->on('late', program(op_sleep('nap', echo('event.data.t')), done('done')));
@@ -136,40 +139,120 @@ subtest 'limits that change' => sub {
 	settled(4);
 	$app->function('grows', events => ['grows'], concurrency => fn(3));
 	$app->register;
-	$inn->advance('10 seconds');
-	settled(1);
-	is(runs('grows', 'RUNNING'), '2 3 4', 'raised: the next end lets several go on');
+	settled(2);
+	is(runs('grows', 'RUNNING'), '1 2 3', 'raised: others go on at once');
 	$app->function('grows', events => ['grows'], concurrency => fn(1));
 	$app->register;
 	$inn->sql("SELECT inngest.cancel_run('" . id_of('grows', 3) . "')");
-	settled(1);
-	is(runs('grows', 'RUNNING'), '2 4', 'lowered: nobody is stopped, nobody starts');
+	settled(2);
+	is(runs('grows', 'RUNNING'), '1 2', 'lowered: nobody is stopped, nobody starts');
 	$app->function('grows', events => ['grows']);
 	$app->register;
-	$inn->advance('10 seconds');
-	wait_for(sub { runs('grows', 'RUNNING') eq '5' }, 'the last one');
-	pass('without a limit all go on');
+	settled(0);
+	is(runs('grows', 'RUNNING'), '1 2 4 5', 'without a limit all go on');
 	$inn->advance('10 seconds');
 	$inn->wait_for_end(id_of('grows', 5));
 };
 
-subtest 'a place that is freed by an open transaction' => sub {
+subtest 'scope' => sub {
+	send_all('scoped', { n => 1, k => 1 }, { n => 2, k => 1 });
+	settled(2);
+	is(runs("scoped-$_", 'RUNNING'), '1', 'runs count by function, whatever it says') for 1, 2;
+	$inn->advance('10 seconds');
+	settled(0);
+	$inn->advance('10 seconds');
+	$inn->wait_for_end(id_of("scoped-$_", 2)) for 1, 2;
+};
+
+# A session with an open transaction that cancels a run; ->() commits.
+sub cancel_openly
+{
+	my ($id) = @_;
+	my $session = $inn->node->background_psql('postgres', on_error_die => 1);
+
+	$session->query_safe($_) for 'BEGIN', "SELECT inngest.cancel_run('$id')";
+	return sub { $session->query_safe('COMMIT'); $session->quit; return };
+}
+
+subtest 'open transactions' => sub {
 	send_all('one', { n => 10 });
 	settled(0);
-	my $id = id_of('one', 10);
-	my $host = $inn->node->host;
-	my $port = $inn->node->port;
-	open(my $session, '|-', "psql -XAtq -h $host -p $port postgres") or die "psql: $!";
-	$session->autoflush(1);
-	print $session "BEGIN; SELECT inngest.cancel_run('$id');\n";
-	wait_for(sub { $inn->sql(q(SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' AND query LIKE '%cancel_run%')) == 1 }, 'the session');
-	send_all('one', { n => 11 });
-	settled(1);
-	print $session "COMMIT;\n";
+	my $commit = cancel_openly(id_of('one', 10));
+	send_all('one', map { { n => $_ } } 11 .. 14);
+	settled(4);
+	$commit->();
 	wait_for(sub { runs('one', 'RUNNING') eq '11' }, 'the next run');
-	pass('is given when that is committed');
-	close $session;
+	pass('a place is given when the end of a run is committed');
+
+	$commit = cancel_openly(id_of('one', 12));
 	$inn->sql("SELECT inngest.cancel_run('" . id_of('one', 11) . "')");
+	wait_for(sub { runs('one', 'RUNNING') eq '13' }, 'the run after the next');
+	pass('to the next one that is not just being cancelled');
+	$commit->();
+	settled(1);
+	is($inn->sql("SELECT count(*) FROM inngest.jobs WHERE kind = 'place_freed'"), 0, 'nothing else is left');
+	$inn->sql("SELECT inngest.cancel_run('" . id_of('one', $_) . "')") for 14, 13;
+	settled(0);
+};
+
+subtest 'a run that is ended twice' => sub {
+	my ($tick, $ending, $calling) = ('scheduler before its tick', 'executor before ending a run', 'executor before calling');
+	send_all('over', { n => 1 }, { n => 2 });
+	$app->wait_for_calls('over', 1, is_open => 1);
+	wait_for(sub { runs('over', 'QUEUED') eq '2' && $inn->sql('SELECT count(*) FROM inngest.run_controls WHERE is_waiting') == 1 }, 'a run that waits');
+	$inn->arm($tick, $ending);
+	$inn->advance('2 hours');
+	$inn->wait_until_reached($tick);
+	$app->release('over');
+	$inn->wait_until_reached($ending);
+	$inn->sql("SELECT inngest.cancel_run('" . id_of('over', 1) . "')");
+	$inn->arm($calling);
+	$inn->release($ending);
+	$inn->wait_until_reached($calling);
+	$inn->release($calling, $tick);
+	$inn->wait_for_end(id_of('over', 2));
+	is(runs('over', 'CANCELLED') . ' ' . runs('over', 'COMPLETED'), '1 2', 'gives its place away once');
+	settled(0);
+};
+
+subtest 'a transaction that fails' => sub {
+	send_all('keyed', map { { n => $_, k => 7 } } 30 .. 32);
+	settled(2);
+	$inn->sql(q(CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''no place today''; END'));
+	$inn->sql('CREATE TRIGGER refuse BEFORE UPDATE ON inngest.run_controls FOR EACH ROW WHEN (NEW.has_place) EXECUTE FUNCTION refuse()');
+	$inn->mark_log;
+	$inn->sql("SELECT inngest.cancel_run('" . id_of('keyed', 30) . "')");
+	$inn->wait_for_log(qr/no place today/);
+	send_all('grows', { n => 20 });
+	wait_for(sub { runs('grows', 'RUNNING') eq '20' }, 'a run that needs no place');
+	$inn->advance('10 seconds');
+	$inn->wait_for_end(id_of('grows', 20));
+	pass('keeps nothing else from coming due');
+	$inn->sql('DROP FUNCTION refuse CASCADE');
+	wait_for(sub { runs('keyed', 'RUNNING') eq '31' }, 'the next run');
+	settled(1);
+	pass('is made up for, and what is counted is still right');
+	$inn->sql("SELECT inngest.cancel_run('" . id_of('keyed', $_) . "')") for 32, 31;
+	settled(0);
+};
+
+subtest 'a rerun from a step, while it waits' => sub {
+	send_all('one', { n => 40 });
+	settled(0);
+	$inn->advance('10 seconds');
+	$inn->wait_for_end(id_of('one', 40));
+	send_all('one', { n => 41 });
+	settled(0);
+	my $first = $inn->sql("SELECT inngest.rerun('" . id_of('one', 40) . "', 'b', '[1]')");
+	settled(1);
+	my $second = $inn->sql("SELECT inngest.rerun('$first', 'b', '[2]')");
+	settled(2);
+	$inn->sql("SELECT inngest.cancel_run('" . id_of('one', 41) . "')");
+	$inn->wait_for_end($_) for $first, $second;
+	for my $run ($first, $second)
+	{
+		is(scalar(grep { $_->{body}{ctx}{run_id} eq $run && $_->{step} eq step_hash('b') } $app->calls('one')), 1, 'is called for it, as is a rerun of that one');
+	}
 };
 
 subtest 'never more' => sub {

@@ -29,7 +29,7 @@
 #include "run/opcode.h"
 #include "taking.h"
 
-/* Answers of one transaction, and their bytes. */
+/* Answers of one transaction, and their bytes, with those of the events of their runs. */
 #define BATCH_ANSWERS 256
 #define BATCH_BYTES (8 * 1024 * 1024)
 
@@ -118,7 +118,8 @@ choose_answered(InnFlight **flights)
 	while (nflights < BATCH_ANSWERS && bytes < BATCH_BYTES && !dlist_is_empty(&answered))
 	{
 		flights[nflights] = dlist_container(InnFlight, answered, dlist_pop_head_node(&answered));
-		bytes += flights[nflights++]->reply->size;
+		bytes += flights[nflights]->reply->size + flights[nflights]->event_bytes;
+		nflights++;
 	}
 	return nflights;
 }

@@ -162,6 +162,7 @@ put_events(InnPrepared *prepared)
 	prepared->subject.events = texts;
 	prepared->subject.nevents = 1;
 	prepared->bytes = 2 * strlen(texts[0]);
+	prepared->flight->event_bytes = strlen(texts[0]);
 	if (!run->has_batch)
 		return true;
 	if (!inn_batches_size(&run->batch_id, &prepared->subject.unread_events))
@@ -169,6 +170,7 @@ put_events(InnPrepared *prepared)
 		refuse(prepared, "Error", EVENTS_GONE);
 		return false;
 	}
+	prepared->flight->event_bytes = prepared->subject.unread_events;
 	if (carries_events(prepared))
 		prepared->bytes += prepared->subject.unread_events;
 	return true;

@@ -68,6 +68,7 @@ typedef struct InnFlight
 	int request_version;
 	bool is_endpoint; /* of its function */
 	InnStateSize state_size;
+	size_t event_bytes; /* of the events of its run, which are told again when it ends */
 	size_t large_bytes; /* of the body, about; 0: it is small, or not being called */
 	bool was_aside;
 } InnFlight;

@@ -6,7 +6,9 @@
  * All of one run have the same data.  The id of a failure or cancellation is that of the run, so that a handler
  * starts once for it; finished has none.
  *
- * A run of a batch answers everyone who has invoked it: of those events but the first one only finished is told.
+ * A run of a batch answers everyone who has invoked it.  The first event is told as that of any other run, with all of the batch in
+ * "events".  To the others only finished is told, with their own event there: each with all would be the square of the batch, which
+ * a large one has no room for.
  *
  * IDENTIFICATION
  *	  src/run/finish.c
@@ -27,12 +29,13 @@ typedef struct Ended
 	const InnRunEnd *end;
 	const InnEnding *ending;
 	const char *run_id; /* empty: there was no run */
-	Jsonb *events;		/* an array */
 } Ended;
 
 static bool is_announced(const InnEvent *event);
-static Jsonb *events_of(const InnEnding *ending, InnEvent **events, int *nevents);
-static Jsonb *finish_data(const Ended *ended, const InnEvent *event, const char *correlation);
+static int events_of(const InnEnding *ending, InnEvent **events);
+static Jsonb *finish_data(const Ended *ended, const InnEvent *events, int nevents,
+						  const char *correlation);
+static Jsonb *array_of(const InnEvent *events, int nevents);
 static Jsonb *missing_error(const char *message);
 static bool is_answer(const InnEnding *ending, const InnEvent *event);
 static Jsonb *error_of(const InnRunEnd *end, const char *correlation);
@@ -56,7 +59,7 @@ inn_finish_announce(InnChanges *changes, const InnRunEnd *end, const InnEnding *
 	if (!ending->has_event)
 		return;
 
-	ended.events = events_of(ending, &events, &nevents);
+	nevents = events_of(ending, &events);
 	for (int i = 0; i < nevents; i++)
 	{
 		const InnEvent *event = &events[i];
@@ -65,7 +68,7 @@ inn_finish_announce(InnChanges *changes, const InnRunEnd *end, const InnEnding *
 
 		if (!is_announced(event) || (i > 0 && correlation == NULL))
 			continue;
-		data = finish_data(&ended, event, correlation);
+		data = finish_data(&ended, event, i == 0 ? nevents : 1, correlation);
 		send(changes, INN_EVENT_FINISHED, data, event, NULL);
 		if (i == 0 && end->outcome == INN_RUN_FAILED)
 			send(changes, INN_EVENT_FAILED, data, event, pstrdup(run_id));
@@ -81,22 +84,17 @@ is_announced(const InnEvent *event)
 		   strcmp(event->name, INN_EVENT_FAILED) != 0;
 }
 
-/* All events of the run, also as an array of JSON; of those of a batch what is still kept. */
-static Jsonb *
-events_of(const InnEnding *ending, InnEvent **events, int *nevents)
+/* All events of the run; of a batch of which one is not kept any more, the first. */
+static int
+events_of(const InnEnding *ending, InnEvent **events)
 {
-	JsonbParseState *state = NULL;
+	int nevents;
 
-	if (!ending->has_batch || !inn_batches_events(&ending->batch_id, 0, events, nevents))
-	{
-		*events = palloc(sizeof(InnEvent));
-		(*events)[0] = ending->event;
-		*nevents = 1;
-	}
-	(void) pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
-	for (int i = 0; i < *nevents; i++)
-		inn_json_put_element(&state, inn_event_to_jsonb(&(*events)[i]));
-	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_ARRAY, NULL));
+	if (ending->has_batch && inn_batches_events(&ending->batch_id, 0, events, &nevents))
+		return nevents;
+	*events = palloc(sizeof(InnEvent));
+	(*events)[0] = ending->event;
+	return 1;
 }
 
 void
@@ -120,17 +118,10 @@ announce_missing(InnChanges *changes, const InnEvent *invocation, const char *fu
 {
 	InnEnding ending = {.function_slug = function_slug, .has_event = true, .event = *invocation};
 	InnRunEnd end = {.outcome = INN_RUN_FAILED, .error = missing_error(message)};
-	InnEvent *events;
-	int nevents;
-	Ended ended = {
-		.end = &end,
-		.ending = &ending,
-		.run_id = "",
-		.events = events_of(&ending, &events, &nevents),
-	};
+	Ended ended = {.end = &end, .ending = &ending, .run_id = ""};
 
 	send(changes, INN_EVENT_FINISHED,
-		 finish_data(&ended, invocation, inn_event_correlation(invocation)), invocation, NULL);
+		 finish_data(&ended, invocation, 1, inn_event_correlation(invocation)), invocation, NULL);
 }
 
 /* As SDKs know it: without "error". */
@@ -145,21 +136,33 @@ missing_error(const char *message)
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
 
+/* The first of the events is "event". */
 static Jsonb *
-finish_data(const Ended *ended, const InnEvent *event, const char *correlation)
+finish_data(const Ended *ended, const InnEvent *events, int nevents, const char *correlation)
 {
 	JsonbParseState *state = NULL;
 
 	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	inn_json_put_text(&state, "function_id", ended->ending->function_slug);
 	inn_json_put_text(&state, "run_id", ended->run_id);
-	inn_json_put(&state, "event", inn_event_to_jsonb(event));
-	inn_json_put(&state, "events", ended->events);
+	inn_json_put(&state, "event", inn_event_to_jsonb(events));
+	inn_json_put(&state, "events", array_of(events, nevents));
 	inn_json_put(&state, "error", error_of(ended->end, correlation));
 	inn_json_put(&state, "result", ended->end->result);
 	inn_json_put_text(&state, "correlation_id", correlation);
 	put_status(&state, ended->end->outcome);
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+}
+
+static Jsonb *
+array_of(const InnEvent *events, int nevents)
+{
+	JsonbParseState *state = NULL;
+
+	(void) pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
+	for (int i = 0; i < nevents; i++)
+		inn_json_put_element(&state, inn_event_to_jsonb(&events[i]));
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_ARRAY, NULL));
 }
 
 /* Is the end of this function what the invoker waits for?  Others may have invocations among their triggers. */

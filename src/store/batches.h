@@ -4,7 +4,9 @@
  *	  Events that are gathered for one run: tables inngest.batches and batch_events.
  *
  * A batch is open until its run is created; then its row in inngest.batches goes, and the run has its id.  Which events it has
- * is kept as long as runs are.  Only the scheduler writes, so what is read stays what it is until it is written.
+ * is kept until its run has ended and inngest.run_retention has passed since the first came; the events, as all others are.
+ *
+ * Only the scheduler writes, so what is read stays what it is until it is written.
  *
  * IDENTIFICATION
  *	  src/store/batches.h

@@ -26,6 +26,8 @@ $app->function('slow', events => ['slow'], batchEvents => { maxSize => 2, timeou
 $app->function('gone', events => ['gone'], batchEvents => { maxSize => 2, timeout => '1h' });
 $app->function('invoked', batchEvents => { maxSize => 2, timeout => '10s' });
 $app->function('invoker', events => ['invoker']);
+$app->function('crowded', batchEvents => { maxSize => 600, timeout => '1h' });
+$app->function('crowd', events => ['crowd']);
 $app->function('broken', events => ['broken'], batchEvents => { maxSize => 2, timeout => '10s' }, retries => 0);
 $app->function('handler', events => ['inngest/function.failed']);
 $app->on($_, $numbers) for qw(plain keyed faulty if large slow gone invoked timed);
@@ -176,8 +178,18 @@ subtest 'invoked' => sub {
 	send_all('invoker', numbered(1, 2));
 	my @runs = wait_for(sub { my @ids = runs('invoker'); return @ids == 2 ? \@ids : undef }, 'two runs');
 	is_deeply([ map { $inn->output($_) } @{ $runs[0] } ], [ ([ 1, 2 ]) x 2 ], 'both are answered') or diag($inn->sql('TABLE inngest.run_steps'));
-	is($inn->sql("SELECT count(*), count(DISTINCT data->>'correlation_id'), min(jsonb_array_length(data->'events')) FROM inngest.events WHERE name = 'inngest/function.finished' AND data->>'function_id' = 'stub-invoked'"),
-		'2|2|2', 'with an event each');
+	is($inn->sql(<<'END'), '2|2|2|1', 'with an event each, the first with all');
+SELECT count(*), count(DISTINCT data->>'correlation_id'), max(jsonb_array_length(data->'events')), min(jsonb_array_length(data->'events'))
+FROM inngest.events WHERE name = 'inngest/function.finished' AND data->>'function_id' = 'stub-invoked' AND data #> '{event}' = data #> '{events,0}'
+END
+};
+
+subtest 'invoked by many' => sub {
+	$app->on('crowded', done(1));
+	$app->on('crowd', program(op_invoke('i', function_id => 'stub-crowded', payload => { data => { text => 'x' x 12_000 } }), done(echo('step i'))));
+	send_all('crowd', numbered(1 .. 600));
+	wait_for(sub { $inn->sql("SELECT count(*) FROM inngest.runs WHERE function_id = 'stub-crowd' AND status = 'COMPLETED'") == 600 }, 'all runs');
+	is(scalar($app->calls('crowded')), 1, 'all are answered by one run, in space that grows as they do');
 };
 
 subtest 'failed' => sub {

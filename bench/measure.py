@@ -413,11 +413,15 @@ def runs_list(server, table, effort):
         " (SELECT id FROM inngest.functions WHERE slug = 'bench-matched') usual")
     server.sql("ANALYZE inngest.function_runs")
     connection = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=60)
-    for what, query in (("", ""), (", status=FAILED (50)", "?status=FAILED"),
-                        (", function_id (all but 20)", "?function_id=bench-matched"),
-                        (", function_id (20 runs)", "?function_id=bench-rare"),
-                        (", app_id and status=FAILED", "?app_id=default&status=FAILED")):
-        usec = [get_usec(connection, "/api/v1/runs" + query) for _ in range(20)]
+    event = server.sql("SELECT event_id FROM inngest.function_runs LIMIT 1")
+    for what, path in (("", "/api/v1/runs"), (", status=FAILED (50)", "/api/v1/runs?status=FAILED"),
+                       (", function_id (all but 20)", "/api/v1/runs?function_id=bench-matched"),
+                       (", function_id (20 runs)", "/api/v1/runs?function_id=bench-rare"),
+                       (", app_id and status=FAILED", "/api/v1/runs?app_id=default&status=FAILED"),
+                       (", event_id", f"/api/v1/runs?event_id={event}"),
+                       (", those of an event in v1", f"/v1/events/{event}/runs"),
+                       (", those of an event in v2", f"/v2/events/{event}/runs")):
+        usec = [get_usec(connection, path) for _ in range(20)]
         median = statistics.median(usec) / 1000
         table.add(f"first page of 1 M runs{what}", median, "ms", bound="< 20 ms", holds=median < 20)
     connection.close()

@@ -23,6 +23,7 @@ CREATE TABLE inngest.queue (
 ALTER SEQUENCE inngest.queue_id OWNED BY inngest.queue.id;
 CREATE INDEX queue_run ON inngest.queue (run_id);
 CREATE INDEX queue_admit ON inngest.queue (run_at, id) WHERE kind = 'admit';
+CREATE INDEX queue_admit_event ON inngest.queue (event_id) WHERE kind = 'admit';
 COMMENT ON TABLE inngest.queue IS 'work that waits for its time or for somebody to take it';
 COMMENT ON SEQUENCE inngest.queue_id IS 'orders queue items of the same time';
 COMMENT ON COLUMN inngest.queue.kind IS 'attempt: run_id and attempt are set; admit: event_id is';

@@ -310,7 +310,7 @@ BEGIN
 	END IF;
 	given := inngest.query_value(request, 'event_id');
 	IF given IS NOT NULL THEN
-		rule := rule || format(' AND r.id IN (SELECT inngest.event_run_ids(%L::inngest.ulid))', inngest.parse_ulid(given, 'event_id'));
+		rule := rule || format(' AND r.id = ANY (ARRAY(SELECT inngest.event_run_ids(%L::inngest.ulid)))', inngest.parse_ulid(given, 'event_id'));
 	END IF;
 	given := inngest.query_value(request, 'from');
 	IF given IS NOT NULL THEN

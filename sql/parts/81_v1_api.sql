@@ -138,7 +138,7 @@ DECLARE
 BEGIN
 	status := 200;
 	SELECT inngest.v1_answer(coalesce(jsonb_agg(inngest.v1_run_json(r) ORDER BY r.id), '[]')) INTO body
-	FROM (SELECT * FROM inngest.function_runs r WHERE r.id IN (SELECT inngest.event_run_ids(wanted)) ORDER BY r.id LIMIT most) x
+	FROM (SELECT * FROM inngest.function_runs r WHERE r.id = ANY (ARRAY(SELECT inngest.event_run_ids(wanted))) ORDER BY r.id LIMIT most) x
 	JOIN inngest.function_runs r ON r.id = x.id;
 END
 $$;

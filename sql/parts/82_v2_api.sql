@@ -303,7 +303,7 @@ LANGUAGE plpgsql STABLE SET search_path TO pg_catalog, inngest, pg_temp
 AS $$
 BEGIN
 	status := 200;
-	body := inngest.v2_page_of_runs(request, format('r.id IN (SELECT inngest.event_run_ids(%L::inngest.ulid))', inngest.v2_id(request #>> '{path,id}', 'Event ID')), 40);
+	body := inngest.v2_page_of_runs(request, format('r.id = ANY (ARRAY(SELECT inngest.event_run_ids(%L::inngest.ulid)))', inngest.v2_id(request #>> '{path,id}', 'Event ID')), 40);
 END
 $$;
 COMMENT ON FUNCTION inngest.v2_event_runs IS 'GET /v2/events/{id}/runs';

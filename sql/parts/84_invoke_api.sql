@@ -20,7 +20,6 @@ CREATE FUNCTION inngest.v2_invoked(function inngest.functions, event inngest.uli
 LANGUAGE plpgsql SET search_path TO pg_catalog, inngest, pg_temp
 AS $$
 DECLARE
-	wait_ms CONSTANT integer := 15000;
 	look_ms CONSTANT integer := 50;
 	give_up CONSTANT interval := '10 s';
 	run     inngest.function_runs;
@@ -30,14 +29,14 @@ BEGIN
 	IF EXISTS (SELECT FROM inngest.queue q WHERE q.kind = 'admit' AND q.event_id = event AND q.function_id = function.id) THEN
 		IF clock_timestamp() < event::timestamptz + give_up THEN
 			status := 202;
-			body := to_jsonb(format('%s %s %s', wait_ms, floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint + look_ms, event));
+			body := to_jsonb(format('0 %s %s', floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint + look_ms, event));
 			RETURN;
 		END IF;
 		status := 503;
 		code := 'undecided';
 		reason := format('Event %s was accepted, but it is not decided yet whether it starts a run; ask GET /v2/events/%1$s/runs', event);
 	ELSE
-		SELECT * INTO run FROM inngest.function_runs r WHERE r.id IN (SELECT inngest.event_run_ids(event)) AND r.function_id = function.id;
+		SELECT * INTO run FROM inngest.function_runs r WHERE r.id = ANY (ARRAY(SELECT inngest.event_run_ids(event))) AND r.function_id = function.id;
 		IF run.outcome IS DISTINCT FROM 'SKIPPED' AND run.id IS NOT NULL THEN
 			status := 200;
 			body := inngest.v2_answer(jsonb_build_object('runId', run.id, 'queuedAt', inngest.iso_time(run.id::timestamptz)));
@@ -50,7 +49,7 @@ BEGIN
 		ELSIF EXISTS (SELECT FROM inngest.debounces d WHERE d.function_id = function.id AND d.event_id = event) THEN
 			code := 'function_debounced';
 			reason := 'The function is debounced: its run begins when no other event has come for a while';
-		ELSIF EXISTS (SELECT FROM inngest.batch_events b WHERE b.event_id = event) THEN
+		ELSIF EXISTS (SELECT FROM inngest.batches t JOIN inngest.batch_events b ON b.batch_id = t.id WHERE t.function_id = function.id AND b.event_id = event) THEN
 			code := 'function_batched';
 			reason := 'The function takes batches: its run begins when there are enough events, or the time of this batch is over';
 		ELSE

@@ -14,7 +14,8 @@
  * at a time, the oldest; the next one asks if that one got something.
  *
  * A call that has begun something (an event of an invocation) and waits for what comes of it says with a third word what that is.
- * It is given to the calls that are made again, as "continued" of the request, and such a request is a group of its own.
+ * It is given to the calls that are made again, as "continued" of the request, and such a request is a group of its own.  Its time is
+ * never over, because only the call knows an answer: it ends the waiting itself.
  *
  * No run is missed: what is committed after a call was made and before it is parked has woken us, which
  * the count of wake-ups tells.
@@ -64,7 +65,7 @@ typedef struct Pending
 	bool is_continued;		/* its argument says what it has begun */
 	bool is_stale;			/* parked, and there may be something now */
 	uint64 seen_wakes;		/* count when the call was made */
-	TimestampTz wait_until; /* 0: not known yet */
+	TimestampTz wait_until; /* 0: not known yet; INN_NEVER: it is continued */
 	TimestampTz retry_at;	/* while parked */
 } Pending;
 
@@ -205,7 +206,9 @@ park_or_end(Pending *pending, const char *body)
 	(void) sscanf(body, "%lld %lld %n", &wait_ms, &next_ms, &begun_at);
 	if (begun_at > 0 && body[begun_at] != '\0' && !pending->is_continued)
 		continue_with(pending, body + begun_at);
-	if (pending->wait_until == 0)
+	if (pending->is_continued)
+		pending->wait_until = INN_NEVER;
+	else if (pending->wait_until == 0)
 		pending->wait_until = inn_from_real(pending->request->received_at) +
 							  Min(wait_ms * INT64CONST(1000), INN_MAX_WAIT_USEC);
 	if (inn_now() >= pending->wait_until || inn_server_is_gone(pending->request))

@@ -26,6 +26,7 @@
 #include "base/cron.h"
 #include "base/errors.h"
 #include "base/guc.h"
+#include "base/ident.h"
 #include "base/jcs.h"
 #include "base/json.h"
 #include "base/timer.h"
@@ -65,6 +66,7 @@ PG_FUNCTION_INFO_V1(inngest_cron_next);
 PG_FUNCTION_INFO_V1(inngest_cel_eval);
 PG_FUNCTION_INFO_V1(inngest_cel_check);
 PG_FUNCTION_INFO_V1(inngest_canonical_json);
+PG_FUNCTION_INFO_V1(inngest_step_hash);
 
 static void require_args(FunctionCallInfo fcinfo, int nargs);
 static char *text_arg(FunctionCallInfo fcinfo, int n);
@@ -583,6 +585,16 @@ inngest_cron_next(PG_FUNCTION_ARGS)
 	if (next == INN_NEVER)
 		PG_RETURN_NULL();
 	PG_RETURN_TIMESTAMPTZ(next);
+}
+
+/* step_hash(id text) */
+Datum
+inngest_step_hash(PG_FUNCTION_ARGS)
+{
+	char hash[INN_STEP_HASH_SIZE];
+
+	inn_step_hash(text_to_cstring(PG_GETARG_TEXT_PP(0)), hash);
+	PG_RETURN_TEXT_P(cstring_to_text(hash));
 }
 
 /* canonical_json(value jsonb) */

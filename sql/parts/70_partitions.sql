@@ -48,7 +48,7 @@ COMMENT ON VIEW inngest.partitions IS 'dated partitions and the time they cover'
 /* The column that a table is partitioned by: the ULID that gives its rows their time. */
 CREATE FUNCTION inngest.partition_key(parent text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-AS $$ SELECT CASE WHEN parent IN ('attempts', 'steps', 'defers') THEN 'run_id' WHEN parent = 'batch_events' THEN 'batch_id' ELSE 'id' END $$;
+AS $$ SELECT CASE WHEN parent IN ('attempts', 'steps', 'defers', 'run_metadata') THEN 'run_id' WHEN parent = 'batch_events' THEN 'batch_id' ELSE 'id' END $$;
 COMMENT ON FUNCTION inngest.partition_key IS 'internal: the column that a table is partitioned by';
 
 CREATE FUNCTION inngest.partition_width(parent text) RETURNS interval
@@ -108,7 +108,7 @@ COMMENT ON FUNCTION inngest.partition_make IS 'internal: make the next missing p
 
 CREATE FUNCTION inngest.partition_parents() RETURNS SETOF text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-AS $$ VALUES ('events'), ('function_runs'), ('steps'), ('defers'), ('attempts'), ('batch_events') $$;
+AS $$ VALUES ('events'), ('function_runs'), ('steps'), ('defers'), ('run_metadata'), ('attempts'), ('batch_events') $$;
 COMMENT ON FUNCTION inngest.partition_parents IS 'internal: the tables that have partitions';
 
 CREATE FUNCTION inngest.partitions_begin() RETURNS void
@@ -193,6 +193,7 @@ DECLARE
 	age text := CASE parent
 		WHEN 'events' THEN 'r.received_at < $1'
 		WHEN 'defers' THEN 'r.changed_at < $1'
+		WHEN 'run_metadata' THEN 'r.changed_at < $1'
 		WHEN 'batch_events' THEN 'inngest.ulid_timestamp(r.batch_id) < $1'
 		ELSE 'r.ended_at < $1'
 	END;

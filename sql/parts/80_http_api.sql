@@ -431,6 +431,7 @@ AS $$
 		'events', coalesce((SELECT jsonb_agg(inngest.event_json(e)) FROM inngest.run_events(r) e), '[]'),
 		'steps', inngest.steps_json(r.id),
 		'defers', inngest.defers_json(r.id),
+		'metadata', inngest.metadata_json(r.id),
 		'attempts', coalesce((SELECT jsonb_agg(jsonb_build_object('attempt', a.attempt, 'status', a.status, 'step_id', a.step_id, 'step_name', a.step_name,
 				'started_at', inngest.iso_time(a.started_at), 'ended_at', inngest.iso_time(a.ended_at),
 				'retry_at', inngest.iso_time(a.retry_at), 'error', a.error) ORDER BY a.ended_at, a.attempt)
@@ -443,7 +444,7 @@ AS $$
 			(SELECT inngest.iso_time(min(coalesce(nullif(j.run_at, 'infinity'), j.queued_at))) FROM inngest.jobs j WHERE j.run_id = r.id AND j.kind IN ('call', 'start'))))
 	FROM inngest.function_runs r WHERE r.id = run
 $$;
-COMMENT ON FUNCTION inngest.run_detail_json IS 'a run with its events, steps, attempts, output or error; null if there is none';
+COMMENT ON FUNCTION inngest.run_detail_json IS 'a run with its events, steps, metadata, attempts, output or error; null if there is none';
 
 CREATE FUNCTION inngest.api_get_run(request jsonb, input jsonb, OUT status integer, OUT body jsonb)
 LANGUAGE plpgsql STABLE SET search_path TO pg_catalog, inngest, pg_temp

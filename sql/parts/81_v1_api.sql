@@ -163,6 +163,64 @@ END
 $$;
 COMMENT ON FUNCTION inngest.v1_cancel_run IS 'DELETE /v1/runs/{id}; a run that has ended stays as it is';
 
+/* The step is named as in the code, or by its hash. */
+CREATE FUNCTION inngest.v1_metadata_step(target jsonb) RETURNS text
+LANGUAGE plpgsql IMMUTABLE SET search_path TO pg_catalog, inngest, pg_temp
+AS $$
+DECLARE
+	step  text := target->>'step_id';
+	index numeric;
+BEGIN
+	IF jsonb_typeof(target) <> 'object' THEN
+		PERFORM inngest.raise_parameter('target must be an object: {"step_id"?, "step_index"?, "step_attempt"?, "span_id"?}');
+	ELSIF coalesce(step, '') = '' THEN
+		IF jsonb_strip_nulls(target) ?| '{step_index,step_attempt,span_id}' THEN
+			PERFORM inngest.raise_parameter('target.step_id is required with step_index, step_attempt or span_id');
+		END IF;
+		RETURN '';
+	ELSIF jsonb_typeof(target->'step_id') <> 'string' OR length(step) > 1024 THEN
+		PERFORM inngest.raise_parameter('target.step_id must be a text of at most 1024 characters');
+	ELSIF jsonb_typeof(target->'step_index') NOT IN ('number', 'null') THEN
+		PERFORM inngest.raise_parameter('target.step_index must be a whole number from 0');
+	END IF;
+	index := coalesce((target->>'step_index')::numeric, 0);
+	IF index < 0 OR index <> trunc(index) OR index > 1000000 THEN
+		PERFORM inngest.raise_parameter('target.step_index must be a whole number from 0');
+	END IF;
+	RETURN CASE WHEN step ~ '^[0-9a-f]{40}$' THEN step ELSE inngest.step_hash(step || CASE WHEN index > 0 THEN ':' || trunc(index)::text ELSE '' END) END;
+END
+$$;
+COMMENT ON FUNCTION inngest.v1_metadata_step IS 'internal: which step a target of metadata means; empty: the run itself';
+
+CREATE FUNCTION inngest.v1_change_metadata(request jsonb, input jsonb, OUT status integer, OUT body jsonb)
+LANGUAGE plpgsql SET search_path TO pg_catalog, inngest, pg_temp
+AS $$
+DECLARE
+	run    inngest.function_runs := inngest.v1_run(request);
+	step   text;
+	fault  text;
+	change jsonb;
+BEGIN
+	IF jsonb_typeof(input) IS DISTINCT FROM 'object' OR jsonb_typeof(input->'metadata') IS DISTINCT FROM 'array' THEN
+		PERFORM inngest.raise_parameter('The body must be an object: {"target"?: {...}, "metadata": [{"kind", "op", "values"}]}');
+	END IF;
+	IF jsonb_array_length(input->'metadata') > inngest.metadata_max() THEN
+		PERFORM inngest.raise_parameter(format('metadata must have at most %s entries', inngest.metadata_max()));
+	END IF;
+	step := inngest.v1_metadata_step(coalesce(nullif(input->'target', 'null'), '{}'));
+	SELECT format('metadata[%s]: %s', n - 1, inngest.metadata_fault(c)) INTO fault
+	FROM jsonb_array_elements(input->'metadata') WITH ORDINALITY AS x (c, n) WHERE inngest.metadata_fault(c) IS NOT NULL ORDER BY n LIMIT 1;
+	IF FOUND THEN
+		PERFORM inngest.raise_parameter(fault);
+	END IF;
+	FOR change IN SELECT c FROM jsonb_array_elements(input->'metadata') WITH ORDINALITY AS x (c, n) ORDER BY (c->>'kind') COLLATE "C", n LOOP
+		PERFORM inngest.change_metadata(run.id, step, change);
+	END LOOP;
+	status := 200;
+END
+$$;
+COMMENT ON FUNCTION inngest.v1_change_metadata IS 'POST /v1/runs/{id}/metadata';
+
 CREATE FUNCTION inngest.v0_cancel_run(request jsonb, input jsonb, OUT status integer, OUT body jsonb)
 LANGUAGE plpgsql SET search_path TO pg_catalog, inngest, pg_temp
 AS $$

@@ -368,6 +368,11 @@ AS $$
 $$;
 COMMENT ON FUNCTION inngest.v2_attempt_spans IS 'internal: attempts as parts of a trace; null if there are none';
 
+CREATE FUNCTION inngest.v2_metadata(run inngest.ulid, step text) RETURNS jsonb
+LANGUAGE sql STABLE PARALLEL SAFE SET search_path TO pg_catalog, inngest, pg_temp
+AS $$ SELECT CASE inngest.metadata_json(run, step) WHEN '[]' THEN '{}' ELSE jsonb_build_object('metadata', inngest.metadata_json(run, step)) END $$;
+COMMENT ON FUNCTION inngest.v2_metadata IS 'internal: the metadata of a part of a trace, if there is any';
+
 CREATE FUNCTION inngest.v2_step_spans(run inngest.ulid, with_output boolean) RETURNS jsonb
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path TO pg_catalog, inngest, pg_temp
 AS $$
@@ -376,6 +381,7 @@ BEGIN
 			'status', CASE WHEN s.status IN ('SLEEPING', 'WAITING', 'INVOKING') THEN 'WAITING' WHEN s.status = 'RETRYING' THEN 'QUEUED' ELSE s.status END,
 			'stepOp', CASE s.op WHEN 'wait' THEN 'WAIT_FOR_EVENT' WHEN 'signal' THEN 'WAIT_FOR_SIGNAL' WHEN 'ai' THEN 'AI_GATEWAY' ELSE upper(s.op) END)
 		|| inngest.v2_times(s.started_at, CASE WHEN s.status <> 'QUEUED' THEN s.started_at END, s.ended_at)
+		|| inngest.v2_metadata(run, s.step_id)
 		|| CASE WHEN inngest.v2_attempt_spans(run, s.step_id, false) IS NULL THEN '{}'
 			ELSE jsonb_build_object('children', inngest.v2_attempt_spans(run, s.step_id, with_output)) END
 		|| CASE WHEN with_output AND s.memo IS NOT NULL
@@ -397,6 +403,7 @@ DECLARE
 BEGIN
 	SELECT jsonb_build_object('id', inngest.v2_span_id(run.id, 'run'), 'name', f.name, 'status', inngest.run_status(run.outcome, run.started_at), 'children', children)
 			|| inngest.v2_times(inngest.ulid_timestamp(run.id), run.started_at, run.ended_at)
+			|| inngest.v2_metadata(run.id, '')
 			|| CASE WHEN with_output AND inngest.run_result(run) IS NOT NULL THEN jsonb_build_object('output', inngest.run_result(run)) ELSE '{}' END
 		INTO root FROM inngest.functions f WHERE f.id = run.function_id;
 	status := 200;

@@ -39,7 +39,7 @@ GRANT EXECUTE ON FUNCTION
 TO inngest_sender, inngest_reader;
 
 GRANT SELECT ON
-	inngest.environments, inngest.apps, inngest.syncs, inngest.functions, inngest.triggers, inngest.function_cancels, inngest.trigger_keys, inngest.trigger_faults, inngest.schedules, inngest.events, inngest.function_runs, inngest.attempts, inngest.steps, inngest.defers,
+	inngest.environments, inngest.apps, inngest.syncs, inngest.functions, inngest.triggers, inngest.function_cancels, inngest.trigger_keys, inngest.trigger_faults, inngest.schedules, inngest.events, inngest.function_runs, inngest.attempts, inngest.steps, inngest.defers, inngest.run_metadata,
 	inngest.jobs, inngest.run_controls, inngest.rates, inngest.debounces, inngest.batches, inngest.batch_events, inngest.pauses, inngest.pause_matches, inngest.deliveries, inngest.cancellations,
 	inngest.idempotency_keys, inngest.queue, inngest.leases, inngest.redis_outbox,
 	inngest.runs, inngest.run_steps, inngest.queue_depth, inngest.partitions, inngest.trigger_errors, inngest.apps_status
@@ -49,11 +49,11 @@ GRANT SELECT (name, created_at) ON inngest.event_keys TO inngest_reader;
 GRANT SELECT (is_current, created_at) ON inngest.signing_keys TO inngest_reader;
 GRANT EXECUTE ON FUNCTION
 	inngest.version(), inngest.library_version(), inngest.counters(), inngest.redis_status(), inngest.run_status(inngest.run_outcome, timestamptz),
-	inngest.event_json(inngest.events), inngest.run_detail_json(inngest.ulid), inngest.steps_json(inngest.ulid), inngest.defers_json(inngest.ulid), inngest.run_result(inngest.function_runs), inngest.run_json(inngest.function_runs), inngest.run_events(inngest.function_runs),
+	inngest.event_json(inngest.events), inngest.run_detail_json(inngest.ulid), inngest.steps_json(inngest.ulid), inngest.defers_json(inngest.ulid), inngest.metadata_json(inngest.ulid, text), inngest.run_result(inngest.function_runs), inngest.run_json(inngest.function_runs), inngest.run_events(inngest.function_runs),
 	inngest.function_json(inngest.functions), inngest.iso_time(timestamptz)
 TO inngest_reader;
 GRANT EXECUTE ON FUNCTION inngest.version(), inngest.library_version() TO inngest_sender;
-GRANT EXECUTE ON FUNCTION inngest.generate_ulid(), inngest.duration(text) TO inngest_sender, inngest_reader;
+GRANT EXECUTE ON FUNCTION inngest.generate_ulid(), inngest.duration(text), inngest.step_hash(text) TO inngest_sender, inngest_reader;
 
 GRANT EXECUTE ON FUNCTION
 	inngest.register_function(jsonb), inngest.sync_app(text), inngest.archive_app(text), inngest.delete_function(text), inngest.pause_function(text), inngest.resume_function(text),

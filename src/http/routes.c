@@ -113,6 +113,8 @@ static const InnRoute routes[] = {
 	 .summary = "cancel a run"},
 	{"GET", "/v1/runs/{id}/jobs", .function = "v1_run_jobs", .is_quick = true,
 	 .summary = "what a run has still to do"},
+	{"POST", "/v1/runs/{id}/metadata", .function = "v1_change_metadata", .is_quick = true,
+	 .has_body = true, .summary = "what an app says of a run or a step beside its result"},
 	{"POST", "/v1/cancellations", .function = "v1_cancel_runs", .is_quick = true, .has_body = true,
 	 .may_end_in_slash = true,
 	 .summary = "cancel the runs of a function that were created within a time"},

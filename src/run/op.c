@@ -30,6 +30,7 @@ static bool read_id(JsonbContainer *object, InnOp *op, char **error);
 static void read_names(JsonbContainer *object, InnOp *op);
 static void read_opts(JsonbContainer *object, InnOp *op);
 static void read_error(JsonbContainer *object, InnOp *op);
+static void read_metadata(JsonbContainer *object, InnOp *op);
 static void read_timing(JsonbContainer *object, InnOp *op);
 static int64 read_integer(JsonbContainer *object, const char *key);
 static const char *find_text(JsonbContainer *object, const char *key);
@@ -111,6 +112,7 @@ read_op(JsonbContainer *object, InnOp *op, char **error)
 	if (inn_json_find(object, "data", &value))
 		op->data = inn_json_to_jsonb(&value);
 	read_error(object, op);
+	read_metadata(object, op);
 	read_timing(object, op);
 	return true;
 }
@@ -208,6 +210,16 @@ read_error(JsonbContainer *object, InnOp *op)
 		op->error = inn_fault_of_step(is_given ? &value : NULL);
 	op->is_final = op->error != NULL && inn_json_find(&op->error->root, "noRetry", &flag) &&
 				   flag.val.boolean;
+}
+
+static void
+read_metadata(JsonbContainer *object, InnOp *op)
+{
+	JsonbValue value;
+
+	if (inn_json_find(object, "metadata", &value) && value.type == jbvBinary &&
+		JsonContainerIsArray(value.val.binary.data) && JsonContainerSize(value.val.binary.data) > 0)
+		op->metadata = inn_json_to_jsonb(&value);
 }
 
 static void

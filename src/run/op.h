@@ -70,6 +70,7 @@ typedef struct InnOp
 	Jsonb *data;		   /* NULL if absent; JSON null is a value */
 	Jsonb *error;		   /* as memoised (run/fault.h); NULL never of StepError and StepFailed */
 	bool is_final;		   /* error.noRetry is true */
+	Jsonb *metadata;	   /* an array (store/metadata.h), or NULL */
 	int64 started_ns;	   /* timing.a, since 1970; 0 if absent */
 	int64 duration_ns;	   /* timing.b */
 } InnOp;

@@ -36,6 +36,7 @@
 #include "run/lifecycle.h"
 #include "run/opcode.h"
 #include "run/wait.h"
+#include "store/metadata.h"
 
 #define OVERFLOW_STATE "InngestErrStateOverflowed"
 
@@ -57,6 +58,7 @@ typedef struct Applying
 } Applying;
 
 static void begin(Applying *applying);
+static void apply_asides(InnChanges *changes, const InnCallNews *news, const InnOp *ops, int nops);
 static bool is_async(InnOpKind kind);
 static void find_begun(Applying *applying);
 static void note_version(const Applying *applying);
@@ -92,7 +94,7 @@ inn_apply_ops(InnChanges *changes, const InnCallNews *news, const InnOp *ops, in
 
 	begin(&applying);
 	note_version(&applying);
-	inn_defers_apply(changes, &news->job->run_id, ops, nops);
+	apply_asides(changes, news, ops, nops);
 	if (applying.nsteps == 0)
 	{
 		call_again(&applying);
@@ -111,6 +113,18 @@ inn_apply_ops(InnChanges *changes, const InnCallNews *news, const InnOp *ops, in
 	{
 		if (ops[i].kind != INN_OP_WAIT_FOR_EVENT)
 			apply(&applying, i);
+	}
+}
+
+/* What does not change the way of the run. */
+static void
+apply_asides(InnChanges *changes, const InnCallNews *news, const InnOp *ops, int nops)
+{
+	inn_defers_apply(changes, &news->job->run_id, ops, nops);
+	for (int i = 0; i < nops; i++)
+	{
+		if (ops[i].metadata != NULL)
+			inn_metadata_note(&news->job->run_id, ops[i].id, ops[i].metadata);
 	}
 }
 
@@ -546,7 +560,7 @@ inn_apply_checkpoint(InnChanges *changes, const InnCallNews *news, const InnOp *
 			return false;
 		}
 	}
-	inn_defers_apply(changes, &news->job->run_id, ops, nops);
+	apply_asides(changes, news, ops, nops);
 	for (int i = 0; i < nops; i++)
 	{
 		if (ops[i].kind == INN_OP_STEP || ops[i].kind == INN_OP_STEP_RUN)

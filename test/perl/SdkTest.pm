@@ -414,6 +414,17 @@ sub play_brief
 	return;
 }
 
+# What the last run of a function, and its steps, are said to be beside results: [step id, kind, values] each.
+sub check_metadata
+{
+	my ($self, $slug, @expected) = @_;
+	my $rows = $self->{inn}->sql("SELECT jsonb_agg(jsonb_build_array(step_id, kind, data)) FROM inngest.run_metadata WHERE run_id::text = (SELECT max(r.id::text) FROM inngest.runs r WHERE function_id = '$slug')");
+	my $sorted = sub { return [ sort { "$a->[0] $a->[1]" cmp "$b->[0] $b->[1]" } @_ ] };
+
+	is_deeply($sorted->(@{ $json->decode($rows || '[]') }), $sorted->(@expected), "$self->{mode}, $slug: metadata");
+	return;
+}
+
 # Cron: the app at the path has been synced, its function fires with every minute.
 sub check_cron
 {

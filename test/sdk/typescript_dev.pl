@@ -5,6 +5,7 @@ use strict;
 use warnings;
 
 use SdkTest;
+use StubApp qw(step_hash);
 use Test::More;
 
 my $sdk = SdkTest->new('ts', mode => 'dev');
@@ -15,6 +16,11 @@ $sdk->play('ts-nc.json', 'peer-nocp');
 $sdk->play_brief('ts-cp-more.json', 'peer-app', 'cp');
 $sdk->play_brief('ts-nc-more.json', 'peer-nocp', 'nc');
 $sdk->play_brief('ts-stream.json', 'peer-stream', 'st');
+$sdk->check_metadata("peer-$_-scored",
+	map { [ $_->[0] eq '' ? '' : step_hash($_->[0]), @$_[ 1, 2 ] ] }
+	  [ '', 'inngest.experiment', { name => 'exp', variant => 'a' } ], [ '', 'inngest.score', { late => { value => JSON::PP::true } } ],
+	[ 'exp', 'inngest.experiment', { name => 'exp', variant => 'a', selection_strategy => 'fixed', available_variants => [ 'a', 'b' ] } ],
+	[ 'judge', 'inngest.score', { quality => { value => 0.5 } } ]) for qw(app nocp);
 $sdk->check_cron('peer-cron-cron-min');
 $sdk->check_endpoint('/endpoint/hello?x=1', '{"b":2}');
 $sdk->check_endpoint('/endpoint/async', '"{\\"b\\":2}"');

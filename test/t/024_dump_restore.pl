@@ -41,6 +41,7 @@ SELECT FROM inngest.send_event('d/rest');
 INSERT INTO inngest.events (id, name, data, ts, received_at) VALUES ('2020-01-01'::timestamptz::inngest.ulid, 'd/outlier', '{}', now(), now());
 INSERT INTO inngest.defers (run_id, id, name, status, size, created_at, changed_at) SELECT id, 'd', 'd', 'after_run', 0, now(), now() FROM inngest.runs LIMIT 3;
 INSERT INTO inngest.steps (run_id, id, op, name, memo, size, attempt, started_at, ended_at) SELECT id, 's', 'run', 's', '{"data": 1}', 10, 0, now(), now() FROM inngest.runs LIMIT 3;
+INSERT INTO inngest.run_metadata (run_id, step_id, kind, data, changed_at) SELECT id, '', 'userland.x', '{"a": 1}', now() FROM inngest.runs LIMIT 3;
 CREATE TABLE public.mine (event inngest.ulid PRIMARY KEY);
 INSERT INTO public.mine SELECT id FROM inngest.events;
 END
@@ -51,7 +52,7 @@ $old->sql(q(SELECT FROM inngest.send_events('[{"name": "d/batched"}, {"name": "d
 wait_for(sub { $old->sql('SELECT sum(nevents) FROM inngest.batches') eq '2' }, 'an open batch');
 wait_for(sub { $old->sql("SELECT count(*) FILTER (WHERE is_waiting), count(*) FILTER (WHERE has_place), (SELECT count(*) FROM inngest.jobs WHERE kind = 'call' AND run_at > now()) FROM inngest.run_controls") eq '1|1|1' },
 	'a run that waits for a place, and one to be called again');
-wait_for(sub { $old->sql('SELECT count(*) FROM inngest.partitions') == 12 }, 'partitions');
+wait_for(sub { $old->sql('SELECT count(*) FROM inngest.partitions') == 14 }, 'partitions');
 isnt($old->sql("SELECT count(*) FROM inngest.events WHERE tableoid <> 'inngest.events_default'::regclass"), 0, 'there are rows in dated partitions');
 
 # All there is, in a form that can be compared.  (The default environment comes with the extension.)
@@ -59,7 +60,7 @@ sub contents
 {
 	my ($inn) = @_;
 	my %tables = (
-		environments => 'id, name', apps => '*', syncs => '*', functions => '*', triggers => '*', function_cancels => '*', events => '*', function_runs => '*', attempts => '*', steps => '*', defers => '*',
+		environments => 'id, name', apps => '*', syncs => '*', functions => '*', triggers => '*', function_cancels => '*', events => '*', function_runs => '*', attempts => '*', steps => '*', defers => '*', run_metadata => '*',
 		cancellations => 'id, function_id, started_before, expression, cancelled', event_keys => '*', signing_keys => '*', idempotency_keys => '*', queue => '*', leases => '*',
 		jobs => '*', run_controls => '*', batches => '*', batch_events => '*',
 	);
@@ -99,7 +100,7 @@ for my $format (@formats)
 	is($stderr, '', "$name: without a word");
 	$new->wait_for_http;
 	is_deeply(contents($new), $before, "$name: all is there");
-	wait_for(sub { $new->sql('SELECT count(*) FROM inngest.partitions') == 6 }, 'partitions are made', 30);
+	wait_for(sub { $new->sql('SELECT count(*) FROM inngest.partitions') == 7 }, 'partitions are made', 30);
 	is_deeply(contents($new), $before, "$name: also when partitions have been made");
 
 	# what was waiting is taken up, and new events follow

@@ -182,6 +182,63 @@ lease($runs[3]);
 	refused('PUT', '/v1/events', 405, '/v1/events does not take PUT, but GET, HEAD, OPTIONS');
 }
 
+# metadata
+{
+	my $change = sub { my ($run, $body) = @_; return $inn->http('POST', "/v1/runs/$run/metadata", $body) };
+	my $said = sub {
+		my ($metadata, %target) = @_;
+		my $answer = $change->($runs[0], { target => { run_id => $runs[0], %target }, metadata => $metadata });
+		is_deeply([ $answer->{status}, $answer->{content} ], [ 200, '' ], 'metadata') or diag($answer->{content});
+		return;
+	};
+	my $kept = sub { return [ map { delete $_->{changed_at}; $_ } @{ $inn->http('GET', "/api/v1/runs/$runs[0]")->{json}{data}{metadata} } ] };
+	my $hash = $inn->sql("SELECT inngest.step_hash('a')");
+
+	is($hash, '86f7e437faa5a7fce15d1ddcb9eaeaea377667b8', 'the hash of a step');
+	$said->([ { kind => 'userland.default', op => 'set', values => { a => 1, b => 'x', c => [1] } } ]);
+	$said->([ { kind => 'userland.default', op => 'merge', values => { b => 'y', d => 2.5 } }, { kind => 'userland.default', op => 'delete', values => { c => undef, z => undef } } ]);
+	$said->([ { kind => 'userland.default', op => 'add', values => { a => 2, b => 3, e => -1 } }, { kind => 'inngest.score', op => 'merge', values => { q => { value => JSON::PP::true } } } ]);
+	$said->([ { kind => 'userland.s', op => 'set', values => { n => $_ } } ], step_id => $_ == 3 ? $hash : 'a', step_index => $_ == 2 ? 1 : undef, step_attempt => 0) for 1 .. 3;
+	$said->([], step_id => '', step_index => undef);
+	is_deeply($kept->(),
+		[
+			{ step_id => undef, kind => 'inngest.score', values => { q => { value => JSON::PP::true } } },
+			{ step_id => undef, kind => 'userland.default', values => { a => 3, b => 3, d => 2.5, e => -1 } },
+			{ step_id => $hash, kind => 'userland.s', values => { n => 3 } },
+			{ step_id => $inn->sql("SELECT inngest.step_hash('a:1')"), kind => 'userland.s', values => { n => 2 } },
+		], 'set, merged, deleted and added');
+	is_deeply($inn->http('GET', "/v2/runs/$runs[0]/trace")->{json}{data}{rootSpan}{metadata},
+		[ { kind => 'inngest.score', values => { q => { value => JSON::PP::true } } }, { kind => 'userland.default', values => { a => 3, b => 3, d => 2.5, e => -1 } } ], 'in a trace');
+
+	my $path = "/v1/runs/$runs[0]/metadata";
+	my $one = sub { return { metadata => [ { kind => 'userland.x', op => 'set', values => {}, @_ } ] } };
+	my $form = 'The body must be an object: {"target"?: {...}, "metadata": [{"kind", "op", "values"}]}';
+	refused('POST', $path, 400, $form, body => $_) for '[]', {}, { metadata => {} }, '';
+	refused('POST', $path, 400, 'metadata must have at most 100 entries', body => { metadata => [ (1) x 101 ] });
+	refused('POST', $path, 400, 'metadata[0]: must be an object: {"kind", "op", "values"}', body => { metadata => [1] });
+	refused('POST', $path, 400, 'metadata[0]: kind must be a text', body => $one->(kind => 1));
+	refused('POST', $path, 400, 'metadata[0]: kind must have at most 128 characters', body => $one->(kind => 'userland.' . 'x' x 120));
+	refused('POST', $path, 400,
+		'metadata[0]: kind must begin with "userland.", or be inngest.ai, inngest.http, inngest.http.timing, inngest.response_headers, inngest.warnings, inngest.experiment or inngest.score',
+		body => $one->(kind => $_)) for 'inngest.other', 'mine', 'userland.';
+	refused('POST', $path, 400, 'metadata[0]: op must be merge, set, delete or add', body => $one->(op => $_)) for 'replace', 1, undef;
+	refused('POST', $path, 400, 'metadata[0]: values must be an object', body => $one->(values => [1]));
+	refused('POST', $path, 400, 'metadata[0]: values must be numbers of at most 1e300, to be added', body => $one->(op => 'add', values => { a => $_ })) for 'x', undef;
+	refused('POST', $path, 400, 'metadata[1]: kind must be a text', body => { metadata => [ { kind => 'userland.y', op => 'set', values => { a => 1 } }, {} ] });
+	refused('POST', $path, 400, 'target must be an object: {"step_id"?, "step_index"?, "step_attempt"?, "span_id"?}', body => { %{ $one->() }, target => [] });
+	refused('POST', $path, 400, 'target.step_id is required with step_index, step_attempt or span_id', body => { %{ $one->() }, target => $_ })
+	  for { step_index => 0 }, { step_attempt => 1 }, { step_id => '', span_id => 'x' };
+	refused('POST', $path, 400, 'target.step_id must be a text of at most 1024 characters', body => { %{ $one->() }, target => { step_id => $_ } }) for 5, 'x' x 1025;
+	refused('POST', $path, 400, 'target.step_index must be a whole number from 0', body => { %{ $one->() }, target => { step_id => 'a', step_index => $_ } }) for -1, 1.5, 'x';
+	refused('POST', "/v1/runs/$UNKNOWN/metadata", 404, "Unable to load function run: $UNKNOWN", body => $one->());
+
+	my $large = $change->($runs[0], $one->(values => { x => 'x' x 65_536 }));
+	is($large->{status}, 413, 'too much for a step');
+	like($large->{json}{error}, qr/^the metadata would be 65\d{3} bytes; the limit is 65536 for a step, or the run itself$/, 'and why');
+	is($change->($runs[1], { target => { step_id => "s$_" }, %{ $one->(values => { x => 'x' x 60_000 }) } })->{status}, $_ <= 17 ? 200 : 413, "and for a run, $_") for 1, 2 .. 18;
+	is(scalar @{ $kept->() }, 4, 'what is refused changes nothing');
+}
+
 # the dev server
 {
 	my $answer = $inn->http('GET', '/dev');

@@ -1,6 +1,6 @@
 // Every feature that was recorded of the reference, one function or a few for each; the event of a
 // function is its prefix and a word.
-import { NonRetriableError, RetryAfterError, fetch, group, openai, realtime, referenceFunction } from "inngest";
+import { NonRetriableError, RetryAfterError, experiment, fetch, group, openai, realtime, referenceFunction } from "inngest";
 import { createDefer } from "inngest/experimental";
 import { controls } from "./flow.mjs";
 
@@ -256,6 +256,17 @@ export function features(inngest, prefix, fake) {
   for (const [id, [word, options, handler]] of Object.entries(controls)) {
     on(id, word, handler, options);
   }
+
+  // Not recorded: what is said of steps and runs beside results.
+  on("scored", "scored", async ({ step }) => {
+    const { result, experimentRef } = await group.experiment("exp", {
+      variants: { a: () => step.run("a", () => "A"), b: () => step.run("b", () => "B") },
+      select: experiment.fixed("a"),
+    });
+    await step.run("judge", () => inngest.score({ name: "quality", value: 0.5 }).then(() => null));
+    await inngest.score.experiment({ name: "late", value: true, experiment: experimentRef });
+    return result;
+  });
 
   // Not recorded: functions that run after the one that asks for them.
   const later = createDefer(inngest, { id: "later" }, ({ event }) => ({ later: event.data.n }));

@@ -1,0 +1,24 @@
+/*-------------------------------------------------------------------------
+ *
+ * metadata.h
+ *	  What apps say of steps beside their results: table inngest.run_metadata.
+ *
+ * IDENTIFICATION
+ *	  src/store/metadata.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef INN_METADATA_H
+#define INN_METADATA_H
+
+#include "utils/jsonb.h"
+
+#include "store/sql.h"
+
+/*
+ * Note what was reported with a step (empty: with the run itself): an array of {"kind", "op", "values", "scope"}, protocol.md 16.4.
+ * What is wrong in it, or too large, is dropped and logged.
+ */
+extern void inn_metadata_note(const InnUlid *run_id, const char *step_id, Jsonb *changes);
+
+#endif /* INN_METADATA_H */

@@ -102,12 +102,14 @@ static const InnField idempotency = {"idempotency", INN_FIELD_EXPRESSION};
 /* A batch may not be combined with these. */
 static const char *const batch_excludes[] = {"cancel", "debounce", "singleton", "priority"};
 
-/* of calls, 0 or absent: no limit; and of runs, which have no scope */
+/* of calls, 0 or absent: no limit; and of runs, which count by function */
 static const InnField step_limit = {"limit", INN_FIELD_INTEGER, OPTIONAL, 0, PG_INT32_MAX};
 static const InnField fn_limit = {"limit", INN_FIELD_INTEGER, REQUIRED, 1, PG_INT32_MAX};
 static const InnField limit_key = {"key", INN_FIELD_EXPRESSION};
 static const char *const limit_scopes[] = {"fn", "env", "account", NULL};
 static const InnField limit_scope = {"scope", INN_FIELD_CHOICE, .choices = limit_scopes};
+static const char *const fn_scopes[] = {"fn", NULL};
+static const InnField fn_scope = {"scope", INN_FIELD_CHOICE, .choices = fn_scopes};
 
 /* What an executor does, and nobody who takes runs does. */
 static const struct
@@ -326,6 +328,7 @@ judge_fn_limit(const InnPlace *place)
 	int64 number;
 
 	inn_place_judge(place, &limit_key, 1);
+	(void) inn_place_choice(place, &fn_scope);
 	return inn_place_integer(place, &fn_limit, &number);
 }
 

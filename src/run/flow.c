@@ -196,7 +196,6 @@ read_parts(JsonbContainer *object, InnFlow *flow)
 	if (has_runs)
 		read_limits(&runs, &of_runs);
 	flow->runs = of_runs.steps[0];
-	flow->runs.scope = 'f';
 	return has_steps || has_runs;
 }
 

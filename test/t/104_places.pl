@@ -22,8 +22,7 @@ $app->function('wide', events => ['wide'], concurrency => { fn => [ { limit => 1
 $app->function('grows', events => ['grows'], concurrency => fn(1));
 $app->function('many', events => ['many'], concurrency => fn(3));
 $app->function('over', events => ['over'], concurrency => fn(1), timeouts => { finish => '1h' });
-$app->function("scoped-$_", events => ['scoped'], concurrency => { fn => [ { limit => 1, key => 'event.data.k', scope => 'account' } ] }) for 1, 2;
-$app->on($_, $naps) for qw(one keyed rank grows scoped-1 scoped-2);
+$app->on($_, $naps) for qw(one keyed rank grows);
 $app->on('over', program(op_run('a', 1, reply => { hold => 'over' }), op_run('b', 2), done('done')));
 $app->on('wide', program(parallel(op_run('x', 1), op_run('y', 2)), done('done')));
 $app->on('many', program(op_run('a', 1), op_run('b', 2), done('done')));
@@ -152,16 +151,6 @@ subtest 'limits that change' => sub {
 	is(runs('grows', 'RUNNING'), '1 2 4 5', 'without a limit all go on');
 	$inn->advance('10 seconds');
 	$inn->wait_for_end(id_of('grows', 5));
-};
-
-subtest 'scope' => sub {
-	send_all('scoped', { n => 1, k => 1 }, { n => 2, k => 1 });
-	settled(2);
-	is(runs("scoped-$_", 'RUNNING'), '1', 'runs count by function, whatever it says') for 1, 2;
-	$inn->advance('10 seconds');
-	settled(0);
-	$inn->advance('10 seconds');
-	$inn->wait_for_end(id_of("scoped-$_", 2)) for 1, 2;
 };
 
 # A session with an open transaction that cancels a run; ->() commits.

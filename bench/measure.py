@@ -79,8 +79,8 @@ def number(value):
     return f"{value:.3g}" if value < 100 else f"{value:.0f}"
 
 
-def register(server, slug, event):
-    config = {"id": slug, "name": slug, "runtime": "pull", "triggers": [{"event": event}]}
+def register(server, slug, event, app="default"):
+    config = {"id": slug, "name": slug, "app_id": app, "runtime": "pull", "triggers": [{"event": event}]}
     server.sql(f"SELECT FROM inngest.register_function('{json.dumps(config)}')")
 
 
@@ -399,7 +399,8 @@ def register_conditions(server, name, count, expression):
 def runs_list(server, table, effort):
     """The first page of runs of a million."""
     register(server, "bench-matched", MATCHING)
-    register(server, "bench-rare", "bench/rare")
+    register(server, "bench-rare", "bench/rare", app="rare")
+    register(server, "bench-none", "bench/none", app="rare")
     server.sql(
         OWNER + "INSERT INTO inngest.function_runs"
         " (id, function_id, function_version, event_id, outcome, started_at, ended_at)"
@@ -417,6 +418,9 @@ def runs_list(server, table, effort):
     for what, path in (("", "/api/v1/runs"), (", status=FAILED (50)", "/api/v1/runs?status=FAILED"),
                        (", function_id (all but 20)", "/api/v1/runs?function_id=bench-matched"),
                        (", function_id (20 runs)", "/api/v1/runs?function_id=bench-rare"),
+                       (", function_id (none)", "/api/v1/runs?function_id=bench-none"),
+                       (", app_id (all but 20)", "/api/v1/runs?app_id=default"),
+                       (", app_id (20 runs)", "/api/v1/runs?app_id=rare"),
                        (", app_id and status=FAILED", "/api/v1/runs?app_id=default&status=FAILED"),
                        (", event_id", f"/api/v1/runs?event_id={event}"),
                        (", those of an event in v1", f"/v1/events/{event}/runs"),

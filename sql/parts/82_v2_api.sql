@@ -274,11 +274,11 @@ BEGIN
 	END IF;
 	IF app_name IS NOT NULL THEN
 		app := inngest.v2_app(app_name);
-		rule := rule || format(' AND r.function_id IN (SELECT f.id FROM inngest.functions f WHERE f.app_id = %L)', app.id);
+		rule := rule || inngest.runs_of_app(app.id);
 	END IF;
 	IF wanted IS NOT NULL THEN
 		function := inngest.v2_function(app, wanted);
-		rule := rule || format(' AND r.function_id = %L', function.id);
+		rule := rule || inngest.runs_of_functions(function.id);
 	END IF;
 	status := 200;
 	body := inngest.v2_page_of_runs(request, rule, 100);
@@ -293,7 +293,7 @@ DECLARE
 	function inngest.functions := inngest.v2_function(inngest.v2_app(request #>> '{path,app}'), request #>> '{path,function}');
 BEGIN
 	status := 200;
-	body := inngest.v2_page_of_runs(request, inngest.v2_run_rule(request) || format(' AND r.function_id = %L', function.id), 100);
+	body := inngest.v2_page_of_runs(request, inngest.v2_run_rule(request) || inngest.runs_of_functions(function.id), 100);
 END
 $$;
 COMMENT ON FUNCTION inngest.v2_function_runs IS 'GET /v2/apps/{app}/functions/{function}/runs';

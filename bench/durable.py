@@ -18,6 +18,7 @@ SDK_AHEAD = 500  # the same with an app that takes longer
 RATE = 500  # events a second, while latency is
 SDK_RATE = 100  # the same with an app that can do no more
 SENDERS = 16  # connections
+OFTEN = 25  # rounds of a second: a tenth of half a millisecond is less than one differs from the next by
 KINDS = ("none", "one", "five", "parallel", "sleep", "wait", "mix", "big", "hang")
 TABLES = ("jobs", "pauses", "deliveries", "steps")
 SOME_RUN = "01JD7V3W0000000000000000000"[:26]
@@ -232,25 +233,39 @@ def speed(server, table, effort):
     app = Stub(server)
     with another(server) as crowded:
         crowd = Stub(crowded)
+        settle(app, crowd)
+        compare_alike(table, effort, app, crowd)
         count = effort.crowd
         print(f"   {number(count)} runs begin to sleep, {number(count)} to wait", flush=True)
         crowd.sleep(count)
         crowd.wait(range(count))
         wait_for(lambda: count_rows(crowded, "pauses") >= count, "runs to wait", 600)
-        crowded.sql("VACUUM ANALYZE")
-        crowded.sql("CHECKPOINT")
-        for stub in (app, crowd):
-            stub.throughput("one", 1)
+        settle(app, crowd)
         compare_speed(table, effort, app, crowd)
         compare_waits(table, effort, app, crowd)
 
 
+def settle(*apps):
+    """What each has to tidy up is done, and falls due at the same time from now on."""
+    for app in apps:
+        app.throughput("one", 1)
+        app.server.sql("VACUUM ANALYZE")
+    for app in apps:
+        app.server.sql("CHECKPOINT")
+
+
+def compare_alike(table, effort, app, other):
+    """What two servers that are the same differ by: no ratio below says more than that."""
+    figures = effort.compare(OFTEN, one=lambda: app.latency(1), other=lambda: other.latency(1))
+    for i, what in enumerate(("p50", "p99")):
+        table.compare(f"event to first call at {RATE}/s, {what}: a second server, alike", [each[i] for each in figures["other"]], "ms",
+                      [each[i] for each in figures["one"]])
+
+
 def compare_speed(table, effort, app, crowd):
     seconds = effort.seconds
-    # a tenth of half a millisecond is less than one round differs from the next by
-    often = 7
-    figures = effort.compare(often, without=lambda: app.latency_without_server(seconds), alone=lambda: app.latency(seconds),
-                             beside=lambda: crowd.latency(seconds))
+    figures = effort.compare(OFTEN, without=lambda: app.latency_without_server(1), alone=lambda: app.latency(1),
+                             beside=lambda: crowd.latency(1))
     for i, (what, bound) in enumerate((("p50", 3), ("p99", 20))):
         without, alone, beside = ([each[i] for each in figures[name]] for name in ("without", "alone", "beside"))
         table.compare(f"event to first call at {RATE}/s, {what}, against a direct call", alone, "ms", without,
@@ -266,7 +281,7 @@ def compare_speed(table, effort, app, crowd):
         table.compare(f"the same, {beside_whom(effort)}", figures["beside"], "/s", figures["alone"], ">= 0.90",
                       lambda _, ratio: ratio >= 0.9)
 
-    figures = effort.compare(often, commit=lambda: 1000 / bare_inserts(app.server, 1, effort), alone=lambda: app.overhead(seconds),
+    figures = effort.compare(7, commit=lambda: 1000 / bare_inserts(app.server, 1, effort), alone=lambda: app.overhead(seconds),
                              beside=lambda: crowd.overhead(seconds))
     table.compare("an answer to the next call, p50, against one client's INSERT", figures["alone"], "ms", figures["commit"],
                   "<= 1.5 ms", lambda figure, _: figure <= 1.5)

@@ -21,6 +21,11 @@
 #error "inngest needs PostgreSQL 15 or later"
 #endif
 
+/* 16 moved VARDATA_ANY() and its like out of postgres.h. */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
 /* 16 folded the per-catalog ownership checks into one function. */
 #if PG_VERSION_NUM >= 160000
 #define inn_owns_database(dboid, roleid) object_ownercheck(DatabaseRelationId, dboid, roleid)

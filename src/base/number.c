@@ -26,6 +26,7 @@
 #include "fmgr.h"
 #include "utils/builtins.h"
 
+#include "base/compat.h"
 #include "base/number.h"
 
 #define SHORT_MASK 0xC000

@@ -20,6 +20,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_extension.h"
+#include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -43,6 +44,7 @@ static InnPlan restoring_sessions =
 	 0,
 	 {0}};
 
+static void end_membership(Oid class, Oid object);
 static void check_is_ours(Oid relation);
 
 void
@@ -79,14 +81,26 @@ inngest_partition_adopt(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* partition_release(partition regclass) */
+/* partition_release(partition regclass); its row types are members, too, if CREATE EXTENSION has made it in some versions (17) */
 Datum
 inngest_partition_release(PG_FUNCTION_ARGS)
 {
-	check_is_ours(PG_GETARG_OID(0));
-	(void) deleteDependencyRecordsForClass(RelationRelationId, PG_GETARG_OID(0),
-										   ExtensionRelationId, DEPENDENCY_EXTENSION);
+	Oid relation = PG_GETARG_OID(0);
+	Oid type;
+
+	check_is_ours(relation);
+	type = get_rel_type_id(relation);
+	end_membership(RelationRelationId, relation);
+	end_membership(TypeRelationId, type);
+	end_membership(TypeRelationId, get_array_type(type));
 	PG_RETURN_VOID();
+}
+
+static void
+end_membership(Oid class, Oid object)
+{
+	(void) deleteDependencyRecordsForClass(class, object, ExtensionRelationId,
+										   DEPENDENCY_EXTENSION);
 }
 
 /* A table in our schema that the caller, the engine, owns. */

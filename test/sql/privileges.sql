@@ -28,6 +28,8 @@ SELECT pg_describe_object(d.classid, d.objid, 0)
 FROM pg_depend d
 WHERE d.refclassid = 'pg_extension'::regclass AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'inngest') AND d.deptype = 'e'
 AND obj_description(d.objid, d.classid::regclass::text) IS NULL
+-- (17 counts row types)
+AND NOT EXISTS (SELECT FROM pg_type t WHERE d.classid = 'pg_type'::regclass AND t.oid = d.objid AND (t.typrelid <> 0 OR t.typcategory = 'A'))
 ORDER BY 1;
 SELECT rolname FROM pg_roles WHERE rolname LIKE 'inngest\_%' AND shobj_description(oid, 'pg_authid') IS NULL;
 

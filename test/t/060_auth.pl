@@ -113,7 +113,7 @@ switch_to('cloud');
 	is(status_with($_), 200, 'accepted: ' . ($_ =~ s/[0-9a-f]{64}/…/r))
 	  for $bare, $signing_key, "signkey-test-$bare", "signkey-a_1-$bare", hashed($bare), 'signkey-prod-' . hashed($bare);
 	is(status_with($_), 401, 'refused: ' . ($_ =~ s/[0-9a-f]{64}/…/r))
-	  for '', 'signkey-prod-', "signkey--$bare", "signkey-a-b-$bare", uc $bare, "$bare ", substr($bare, 0, 62), "${bare}00", hashed(hashed($bare)),
+	  for '', 'signkey-prod-', "signkey--$bare", "signkey-a-b-$bare", uc $bare, "$bare x", substr($bare, 0, 62), "${bare}00", hashed(hashed($bare)),
 	  sha256_hex($bare), "Bearer $bare";
 	is($inn->http('GET', '/api/v1/runs', undef, headers => { authorization => $_ })->{status}, 401, "refused: $_ …")
 	  for "Basic $bare", $bare, 'Bearer';

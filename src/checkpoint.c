@@ -15,6 +15,7 @@
 
 #include "fmgr.h"
 
+#include "base/compat.h"
 #include "base/errors.h"
 #include "base/json.h"
 #include "base/testing.h"
@@ -31,7 +32,7 @@ PG_FUNCTION_INFO_V1(inngest_checkpoint);
 static InnOp *read_ops(Jsonb *input, int *nops);
 static int64 read_job(Jsonb *input);
 static void check_dispatch(const InnUlid *run_id, int64 job_id, Jsonb *input);
-static void refuse_stale(const InnUlid *run_id) pg_attribute_noreturn();
+pg_noreturn static void refuse_stale(const InnUlid *run_id);
 static void store(const InnUlid *run_id, int64 job_id, const InnOp *ops, int nops);
 
 /* checkpoint(run ulid, input jsonb) */

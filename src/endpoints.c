@@ -21,6 +21,7 @@
 #include "funcapi.h"
 #include "utils/builtins.h"
 
+#include "base/compat.h"
 #include "base/errors.h"
 #include "base/json.h"
 #include "base/jwt.h"
@@ -69,7 +70,7 @@ static void read_event(Jsonb *input, Beginning *beginning);
 static void name_function(Beginning *beginning);
 static int read_number(Jsonb *input, const char *key, int absent, int min, int max);
 static char *request_text(const Beginning *beginning, const char *key);
-static void refuse(const char *what) pg_attribute_noreturn();
+pg_noreturn static void refuse(const char *what);
 static void put_function(const Beginning *beginning, InnFunction *function);
 static Jsonb *function_config(const Beginning *beginning, const char *slug);
 static void create_run(const Beginning *beginning, const InnFunction *function);

@@ -38,6 +38,7 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
+#include "base/compat.h"
 #include "base/timer.h"
 #include "base/wake.h"
 #include "executor.h"
@@ -113,7 +114,7 @@ static void connect_as_engine(InnRole role);
 static void outwait_restore(void);
 static bool become_engine(void);
 static void settle_in(InnRole role);
-static void run_loop(const RoleMethods *role, MemoryContext tick_context) pg_attribute_noreturn();
+pg_noreturn static void run_loop(const RoleMethods *role, MemoryContext tick_context);
 static TimestampTz safe_tick(const RoleMethods *role, MemoryContext tick_context, bool reloaded);
 static void report(const ErrorData *error);
 static bool is_installed(void);

@@ -26,6 +26,18 @@
 #include "varatt.h"
 #endif
 
+/* 18 has a word for it that stands before the declaration. */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn __attribute__((noreturn))
+#endif
+
+/* 18 takes bytes in base64 as uint8, where there was char. */
+#if PG_VERSION_NUM >= 180000
+typedef uint8 InnBase64Byte;
+#else
+typedef char InnBase64Byte;
+#endif
+
 /* 16 folded the per-catalog ownership checks into one function. */
 #if PG_VERSION_NUM >= 160000
 #define inn_owns_database(dboid, roleid) object_ownercheck(DatabaseRelationId, dboid, roleid)

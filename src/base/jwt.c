@@ -15,6 +15,7 @@
 #include "common/base64.h"
 #include "lib/stringinfo.h"
 
+#include "base/compat.h"
 #include "base/json.h"
 #include "base/jwt.h"
 #include "base/sign.h"
@@ -73,7 +74,7 @@ encode(const char *bytes, int size)
 {
 	int room = pg_b64_enc_len(size) + 1;
 	char *text = palloc(room);
-	int len = pg_b64_encode(bytes, size, text, room);
+	int len = pg_b64_encode((const InnBase64Byte *) bytes, size, text, room);
 
 	if (len < 0)
 		elog(ERROR, "could not encode %d bytes", size);
@@ -99,6 +100,6 @@ decode(const char *text, size_t len, int *size)
 		padded[len++] = '=';
 	room = pg_b64_dec_len((int) len) + 1;
 	bytes = palloc(room);
-	*size = pg_b64_decode(padded, (int) len, bytes, room);
+	*size = pg_b64_decode(padded, (int) len, (InnBase64Byte *) bytes, room);
 	return *size < 0 ? NULL : bytes;
 }

@@ -21,6 +21,7 @@
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
+#include "base/compat.h"
 #include "base/jcs.h"
 #include "base/json.h"
 #include "base/sign.h"
@@ -48,7 +49,7 @@ static void compute_mac(const char *key, const char *body, size_t size, const ch
 						size_t time_len, uint8 *out);
 static void compute_hex(const char *key, const char *body, size_t size, const char *time,
 						size_t time_len, char *out);
-static void fail(const char *what, const char *why) pg_attribute_noreturn();
+pg_noreturn static void fail(const char *what, const char *why);
 static ResourceOwner enter(void);
 static void leave(ResourceOwner caller);
 static bool is_word(char c);

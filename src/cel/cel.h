@@ -22,6 +22,8 @@
 #include "datatype/timestamp.h"
 #include "utils/jsonb.h"
 
+#include "base/compat.h"
+
 /* Limits of a text; exceeding one is a fault of compilation. */
 #define INN_CEL_MAX_BYTES (64 * 1024)
 #define INN_CEL_MAX_DEPTH 250	/* nested brackets, calls, ?: and macros */
@@ -87,8 +89,7 @@ extern const InnCelProgram *inn_cel_try_cached(InnCelHandle *handle, const char 
 											   InnCelFault *fault);
 
 /* Raise a fault of a text, with position, and with the line and a caret under it in the detail. */
-extern void inn_cel_throw(const char *text, size_t len, const InnCelFault *fault)
-	pg_attribute_noreturn();
+pg_noreturn extern void inn_cel_throw(const char *text, size_t len, const InnCelFault *fault);
 
 /*
  * Evaluate to a document in the current memory context; NULL with *fault filled if that fails.

@@ -22,6 +22,7 @@
 #include "miscadmin.h"
 #include "utils/fmgrprotos.h"
 
+#include "base/compat.h"
 #include "base/json.h"
 #include "cel/calendar.h"
 #include "cel/internal.h"
@@ -201,5 +202,7 @@ cel_to_base64(CelContext *cx, CelValue bytes)
 
 	if (text == NULL)
 		return (CelValue){.kind = CEL_ERROR};
-	return cel_text(CEL_STRING, text, pg_b64_encode(bytes.u.text, (int) bytes.length, text, size));
+	return cel_text(CEL_STRING, text,
+					pg_b64_encode((const InnBase64Byte *) bytes.u.text, (int) bytes.length, text,
+								  size));
 }

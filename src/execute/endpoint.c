@@ -19,6 +19,7 @@
 #include "common/base64.h"
 #include "mb/pg_wchar.h"
 
+#include "base/compat.h"
 #include "base/guc.h"
 #include "base/jcs.h"
 #include "base/json.h"
@@ -82,7 +83,8 @@ put_body(const InnEvent *event, InnRequestText *text)
 		return;
 	}
 	enlargeStringInfo(&text->body, pg_b64_dec_len((int) strlen(body)) + 1);
-	size = pg_b64_decode(body, (int) strlen(body), text->body.data, text->body.maxlen - 1);
+	size = pg_b64_decode(body, (int) strlen(body), (InnBase64Byte *) text->body.data,
+						 text->body.maxlen - 1);
 	text->body.len = Max(size, 0);
 	text->body.data[text->body.len] = '\0';
 }

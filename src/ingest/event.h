@@ -11,6 +11,7 @@
 #ifndef INN_EVENT_H
 #define INN_EVENT_H
 
+#include "base/compat.h"
 #include "store/events.h"
 
 /* Limits that are not settings, in bytes. */
@@ -50,6 +51,6 @@ extern bool inn_event_fits(int64 bytes, InnRefusal *refusal);
 extern bool inn_event_fits_jsonb(const Jsonb *data, const Jsonb *user, InnRefusal *refusal);
 
 /* Raise the refusal. */
-extern void inn_refusal_throw(const InnRefusal *refusal) pg_attribute_noreturn();
+pg_noreturn extern void inn_refusal_throw(const InnRefusal *refusal);
 
 #endif /* INN_EVENT_H */

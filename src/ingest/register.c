@@ -20,6 +20,7 @@
 
 #include "mb/pg_wchar.h"
 
+#include "base/compat.h"
 #include "base/cron.h"
 #include "base/errors.h"
 #include "base/httpurl.h"
@@ -59,7 +60,7 @@ static int64 judge_jitter(const InnPlace *place);
 static void judge_cron(const InnPlace *place, const char *cron);
 static bool is_same_trigger(const JudgedTrigger *a, const JudgedTrigger *b);
 static bool is_same_text(const char *a, const char *b);
-static void throw_faults(const InnFaults *faults) pg_attribute_noreturn();
+pg_noreturn static void throw_faults(const InnFaults *faults);
 
 static const InnField slug_field = {"id", INN_FIELD_TEXT, true};
 static const InnField name_field = {"name", INN_FIELD_TEXT, false, 1, NAME_MAX_CHARS};

@@ -29,6 +29,7 @@
 #include "miscadmin.h"
 #include "utils/fmgrprotos.h"
 
+#include "base/compat.h"
 #include "base/errors.h"
 #include "base/guc.h"
 #include "base/timer.h"
@@ -53,7 +54,7 @@ static void start(const InnItem *items, int nitems, TimestampTz now, int64 usec,
 static void put_finish_timeouts(const InnFunction *function, const InnItem *items, int nitems,
 								TimestampTz now);
 static InnLease end_lease(const InnUlid *run_id, const InnUlid *lease_id, TimestampTz now);
-static void report_lost(const InnUlid *run_id) pg_attribute_noreturn();
+pg_noreturn static void report_lost(const InnUlid *run_id);
 static InnAttempt attempt_of(const InnLease *lease, const char *status, TimestampTz now);
 static TimestampTz retry_or_end(InnChanges *changes, const InnLease *lease, const char *status,
 								Jsonb *error, bool retry);

@@ -253,7 +253,7 @@ end_alike(InnEnding *const *endings, int nendings, TimestampTz now)
 					inn_arg_cstring(names[wanted.outcome]), inn_arg_time(now));
 	for (uint64 i = 0; i < nrows; i++)
 	{
-		InnEnding **found;
+		InnEnding *const *found;
 
 		wanted.id = inn_row_ulid(i, 1);
 		found = bsearch(&key, endings, nendings, sizeof(InnEnding *), by_outcome);

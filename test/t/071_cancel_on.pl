@@ -202,4 +202,25 @@ subtest 'runs of an app' => sub {
 	cancelled($run, 'and by no others');
 };
 
+# Ids of two processes within a millisecond are in no order; those of one are.
+subtest 'right after the start' => sub {
+	my $pairs = 100;
+	my $count = sub { $inn->sql("SELECT count(*) FROM inngest.runs WHERE function_id = 'quick' AND status = '$_[0]'") };
+	my @sessions = map { $inn->node->background_psql('postgres', on_error_die => 1) } 1, 2;
+
+	$inn->register('quick', 'quick/start', { cancel => [ { event => 'quick/stop', if => 'async.data.n == event.data.n' } ] });
+	for my $n (1 .. $pairs)
+	{
+		$sessions[0]->query_safe(qq(SELECT inngest.send_event('quick/start', '{"n": $n}')));
+		$sessions[1]->query_safe(qq(SELECT inngest.send_event('quick/stop', '{"n": $n}')));
+	}
+	$_->quit for @sessions;
+	wait_for(sub { $count->('CANCELLED') == $pairs }, 'all to be cancelled');
+	pass('what another session sends');
+
+	$inn->sql(q(SELECT FROM inngest.send_events('[{"name": "quick/stop", "data": {"n": 0}}, {"name": "quick/start", "data": {"n": 0}}, {"name": "quick/start", "data": {"n": -1}}, {"name": "quick/stop", "data": {"n": -1}}]')));
+	$inn->wait_for_deliveries;
+	is($count->('QUEUED'), 2, 'what is sent together is there before the runs');
+};
+
 done_testing();

@@ -71,6 +71,8 @@ inn_duration_parse(const char *text, size_t len, int64 *usec)
 
 	if (len == 0 || len > INN_DURATION_MAX_LEN)
 		return false;
+	if (len == 1 && *text == '0')
+		pos = end;
 	while (pos < end)
 	{
 		if (!add_term(&pos, end, &sum))

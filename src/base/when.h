@@ -30,7 +30,7 @@
  * matter and a unit may come twice.  Units are w d h m s ms us ns, and both
  * spellings of the micro sign in UTF-8.  A number may have a fraction and
  * needs a digit on at least one side of the point.  There is no sign, no space
- * and no bare number.
+ * and no bare number but "0".
  *
  * The sum is exact and then rounded down to whole microseconds.  False, with
  * *usec untouched, if the text is anything else, is longer than

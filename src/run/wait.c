@@ -67,17 +67,18 @@ inn_wait_until(const InnWaiting *waiting, TimestampTz *until)
 	return duration[0] == '\0' || read_deadline(waiting, duration, until);
 }
 
-/* A date or a duration; neither, or too long: the run fails. */
+/* A date or a duration, which may have a sign; what is past is now.  Neither, or too long: the run fails. */
 static bool
 read_deadline(const InnWaiting *waiting, const char *text, TimestampTz *until)
 {
 	TimestampTz now = waiting->changes->now;
+	int has_sign = text[0] == '-' || text[0] == '+';
 	int64 usec;
 
 	if (strlen(text) >= DATE_MIN_LEN && read_date(text, until))
 		*until = Max(*until, now);
-	else if (inn_duration_parse(text, strlen(text), &usec))
-		*until = usec > MAX_WAIT_USEC ? INN_NEVER : now + usec;
+	else if (inn_duration_parse(text + has_sign, strlen(text + has_sign), &usec))
+		*until = text[0] == '-' ? now : usec > MAX_WAIT_USEC ? INN_NEVER : now + usec;
 	else
 	{
 		fail(waiting, "Error",
@@ -288,15 +289,22 @@ take_signal(const InnWaiting *waiting, const char *signal)
 {
 	char *conflict = option(waiting, "conflict");
 	InnPause holder;
+	bool is_of_run;
 
-	if (!inn_pauses_find_signal(signal, &holder) ||
-		memcmp(&holder.run_id, &waiting->job->run_id, sizeof(InnUlid)) == 0)
+	if (!inn_pauses_find_signal(signal, &holder))
+		return true;
+	is_of_run = memcmp(&holder.run_id, &waiting->job->run_id, sizeof(InnUlid)) == 0;
+	if (is_of_run && strcmp(holder.step_id, waiting->op->id) == 0)
 		return true;
 	if (conflict != NULL && strcmp(conflict, "replace") == 0)
 	{
 		inn_pauses_give_up_signal(signal);
 		return true;
 	}
+
+	/* It waits for its turn: it is reported again when the other has ended. */
+	if (is_of_run)
+		return true;
 	fail(waiting, "Error", "Signal conflict; signal wait already exists for another run");
 	return false;
 }

@@ -108,4 +108,23 @@ subtest 'over HTTP' => sub {
 	is($inn->http('POST', '/v1/signals', $_)->{status}, 400, 'no signal') for {}, [], { signal => 1 }, { signal => '' };
 };
 
+subtest 'two of one run' => sub {
+	$app->function('both', events => ['start/both'], retries => 0);
+	$app->on('both', program(parallel(op_signal('a', signal => 'both', timeout => '1s'), op_signal('b', signal => 'both', conflict => 'replace', timeout => '1h')), done(echo('steps'))));
+	$app->function('turns', events => ['start/turns'], retries => 0);
+	$app->on('turns', program(parallel(map { op_signal($_, signal => 'turns', timeout => '1h') } qw(a b)), done(echo('steps'))));
+	$app->register;
+
+	my $run = start('both');
+	is($inn->sql(q(SELECT inngest.send_signal('both', '1'))), $run, 'one waits');
+	my $got = $inn->output($run);
+	is_deeply([ $got->{ step_hash('a') }, $got->{ step_hash('b') }{data}{data} ], [ undef, 1 ], 'the one that replaces the other');
+
+	$run = start('turns');
+	is($inn->sql(qq(SELECT inngest.send_signal('turns', '1'))), $run, 'without that the first one waits');
+	wait_for(sub { $inn->sql(qq(SELECT inngest.send_signal('turns', '2'))) eq $run }, 'the second one');
+	$got = $inn->output($run);
+	is_deeply([ map { $got->{ step_hash($_) }{data}{data} } qw(a b) ], [ 1, 2 ], 'then the other');
+};
+
 done_testing();

@@ -54,6 +54,19 @@ $app->register;
 my $crowd = 2000;
 $inn->sql("SELECT count(inngest.send_event('start/crowd')) FROM generate_series(1, $crowd)");
 
+subtest 'durations that are over' => sub {
+	my %durations = (zero => '0', negative => '-5s', positive => '+1s', date => '2020-01-01T00:00:00Z');
+	for my $name (sort keys %durations)
+	{
+		$app->function("over-$name", events => ['start/over'], retries => 0);
+		$app->on("over-$name", program(op_sleep('s', $durations{$name}), op_wait('w', event => 'never', timeout => $durations{$name}), done('over')));
+	}
+	$app->register;
+	$inn->send('start/over');
+	wait_for(sub { $inn->sql("SELECT count(*) FROM inngest.runs WHERE function_id LIKE 'stub-over-%' AND status = 'COMPLETED'") == 4 }, 'all runs');
+	pass('end at once, and a sign is allowed');
+};
+
 subtest 'a sleep' => sub {
 	my $run = start('nap');
 	is_deeply($inn->output($run), { step_hash('s') => undef }, 'ends with nothing');

@@ -238,6 +238,7 @@ give(InnChanges *changes, InnPlaceState *state, int *room)
 {
 	InnPlaceWaiter waiter = {.rank = state->first_rank};
 	bool is_waiting;
+	bool is_moving = false;
 
 	state->first_rank = INN_RANK_NONE;
 	state->look_at = INN_NEVER;
@@ -245,15 +246,20 @@ give(InnChanges *changes, InnPlaceState *state, int *room)
 		   is_free(state, &waiter.function_id))
 	{
 		if (try_start(changes, state, &waiter.run_id))
+		{
+			is_moving = true;
 			continue;
+		}
 		state->first_rank = Min(state->first_rank, waiter.rank);
 		state->look_at = changes->now + BUSY_RETRY_USEC;
 	}
 	if (!is_waiting)
 		return;
 	state->first_rank = Min(state->first_rank, waiter.rank);
+
+	/* There is more to do, but not if all were busy: that would keep us from everything else. */
 	if (*room <= 0)
-		state->look_at = changes->now;
+		state->look_at = changes->now + (is_moving ? 0 : BUSY_RETRY_USEC);
 }
 
 /* False if somebody is just changing the run, or has prepared to. */

@@ -2,7 +2,7 @@
  * What apps say of runs and their steps beside results: scores, variants of experiments, costs, whatever they like (protocol.md 16.4).
  * It comes with the ops of steps, and at any time by POST /v1/runs/{id}/metadata.  Nothing that a run does depends on it.
  *
- * Whoever writes several kinds writes them in their order, so nobody waits in a circle.
+ * An executor that cannot write it at once, because somebody else holds a row, drops it rather than lose the result of a step.
  */
 CREATE TABLE inngest.run_metadata (
 	run_id      inngest.ulid NOT NULL,
@@ -72,6 +72,7 @@ CREATE FUNCTION inngest.change_metadata(run inngest.ulid, step text, change json
 LANGUAGE plpgsql SET search_path TO pg_catalog, inngest, pg_temp
 AS $$
 DECLARE
+	row_size CONSTANT integer := 256; -- of a kind, beside its data, so that there are not too many of them
 	step_max CONSTANT integer := 64 * 1024;
 	run_max  CONSTANT integer := 1024 * 1024;
 	of_step  bigint;
@@ -81,7 +82,7 @@ BEGIN
 	VALUES (run, step, change->>'kind', inngest.metadata_changed('{}', change), clock_timestamp())
 	ON CONFLICT (run_id, step_id, kind) DO UPDATE SET data = inngest.metadata_changed(m.data, change), changed_at = excluded.changed_at;
 
-	SELECT sum(octet_length(m.data::text)) FILTER (WHERE m.step_id = step), sum(octet_length(m.data::text)) INTO of_step, of_run
+	SELECT sum(row_size + octet_length(m.data::text)) FILTER (WHERE m.step_id = step), sum(row_size + octet_length(m.data::text)) INTO of_step, of_run
 	FROM inngest.run_metadata m WHERE m.run_id = run;
 	IF of_step > step_max OR of_run > run_max THEN
 		RAISE EXCEPTION USING ERRCODE = 'program_limit_exceeded', MESSAGE = CASE WHEN of_step > step_max
@@ -106,13 +107,13 @@ BEGIN
 	END IF;
 	FOR change IN
 		SELECT c FROM jsonb_array_elements(changes) WITH ORDINALITY AS x (c, n)
-		ORDER BY c->>'scope' = 'run' DESC, (c->>'kind') COLLATE "C", n
+		ORDER BY coalesce(c->>'scope' = 'run', false) DESC, (c->>'kind') COLLATE "C", n
 	LOOP
 		fault := inngest.metadata_fault(change);
 		IF fault IS NULL THEN
 			BEGIN
 				PERFORM inngest.change_metadata(run, CASE change->>'scope' WHEN 'run' THEN '' ELSE step END, change);
-			EXCEPTION WHEN program_limit_exceeded THEN
+			EXCEPTION WHEN program_limit_exceeded OR lock_not_available OR deadlock_detected THEN
 				fault := SQLERRM;
 			END;
 		END IF;

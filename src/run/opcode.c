@@ -120,11 +120,20 @@ inn_apply_ops(InnChanges *changes, const InnCallNews *news, const InnOp *ops, in
 static void
 apply_asides(InnChanges *changes, const InnCallNews *news, const InnOp *ops, int nops)
 {
+	int room = INN_METADATA_MAX_CHANGES;
+
 	inn_defers_apply(changes, &news->job->run_id, ops, nops);
-	for (int i = 0; i < nops; i++)
+	for (int i = 0; i < nops && room > 0; i++)
 	{
-		if (ops[i].metadata != NULL)
+		if (ops[i].metadata == NULL)
+			continue;
+		room -= (int) JB_ROOT_COUNT(ops[i].metadata);
+		if (room >= 0)
 			inn_metadata_note(&news->job->run_id, ops[i].id, ops[i].metadata);
+		else
+			ereport(LOG,
+					errmsg("inngest dropped metadata of an answer with more than %d changes",
+						   INN_METADATA_MAX_CHANGES));
 	}
 }
 

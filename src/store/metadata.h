@@ -15,6 +15,9 @@
 
 #include "store/sql.h"
 
+/* Most changes of one answer of an app. */
+#define INN_METADATA_MAX_CHANGES 1000
+
 /*
  * Note what was reported with a step (empty: with the run itself): an array of {"kind", "op", "values", "scope"}, protocol.md 16.4.
  * What is wrong in it, or too large, is dropped and logged.

@@ -234,8 +234,13 @@ lease($runs[3]);
 
 	my $large = $change->($runs[0], $one->(values => { x => 'x' x 65_536 }));
 	is($large->{status}, 413, 'too much for a step');
-	like($large->{json}{error}, qr/^the metadata would be 65\d{3} bytes; the limit is 65536 for a step, or the run itself$/, 'and why');
+	like($large->{json}{error}, qr/^the metadata would be 66\d{3} bytes; the limit is 65536 for a step, or the run itself$/, 'and why');
 	is($change->($runs[1], { target => { step_id => "s$_" }, %{ $one->(values => { x => 'x' x 60_000 }) } })->{status}, $_ <= 17 ? 200 : 413, "and for a run, $_") for 1, 2 .. 18;
+	for my $hundred (1 .. 3)
+	{
+		my @many = map { { kind => "userland.$hundred.$_", op => 'set', values => {} } } 1 .. 100;
+		is($change->($runs[2], { metadata => \@many })->{status}, $hundred <= 2 ? 200 : 413, "kinds count, too: ${hundred}00");
+	}
 	is(scalar @{ $kept->() }, 4, 'what is refused changes nothing');
 }
 

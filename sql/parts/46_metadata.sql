@@ -2,7 +2,7 @@
  * What apps say of runs and their steps beside results: scores, variants of experiments, costs, whatever they like (protocol.md 16.4).
  * It comes with the ops of steps, and at any time by POST /v1/runs/{id}/metadata.  Nothing that a run does depends on it.
  *
- * An executor that cannot write it at once, because somebody else holds a row, drops it rather than lose the result of a step.
+ * An executor that waits too long for a row (lock_timeout), or in a circle, drops what it has to say rather than lose the result of a step.
  */
 CREATE TABLE inngest.run_metadata (
 	run_id      inngest.ulid NOT NULL,

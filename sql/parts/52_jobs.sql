@@ -6,6 +6,7 @@
  * inserted anew as ready, with the same id.
  *
  *	call			call the app: for the step step_id, or to find out what is next
+ *	throttle		the run is queued from when its throttle lets it start; step_id is what is throttled together
  *	start			the first call of a run that needs a place among those in progress; waits for ever if there is none
  *	sleep			step_id is asleep; then as a call
  *	start_timeout	cancel the run if it has not started
@@ -55,8 +56,8 @@ COMMENT ON COLUMN inngest.jobs.position IS 'ready: the order in which the jobs o
 COMMENT ON COLUMN inngest.jobs.run_at IS 'not before; infinity when the run waits for a place; null when the job is ready';
 COMMENT ON COLUMN inngest.jobs.blocked_on IS 'ready, but for a limit of concurrency that is reached: what those that count together have in common; then it has neither position nor run_at';
 COMMENT ON COLUMN inngest.jobs.rank IS 'set with blocked_on: of those that are blocked the least goes on first';
-COMMENT ON COLUMN inngest.jobs.kind IS 'call, start, sleep, start_timeout, finish_timeout or place_freed';
-COMMENT ON COLUMN inngest.jobs.step_id IS 'the planned step to be called for, or the step that sleeps; null: find out what is next; of place_freed the place';
+COMMENT ON COLUMN inngest.jobs.kind IS 'call, throttle, start, sleep, start_timeout, finish_timeout or place_freed';
+COMMENT ON COLUMN inngest.jobs.step_id IS 'the planned step to be called for, or the step that sleeps; null: find out what is next; of place_freed the place; of throttle what is throttled together';
 COMMENT ON COLUMN inngest.jobs.after_id IS 'the step whose end has caused this; null: none';
 COMMENT ON COLUMN inngest.jobs.attempt IS 'counts from 0, for each job anew';
 COMMENT ON COLUMN inngest.jobs.generation IS 'how often the job was queued';

@@ -463,7 +463,7 @@ AS $$
 		'lease', (SELECT jsonb_build_object('attempt', l.attempt, 'leased_at', inngest.iso_time(l.leased_at), 'expires_at', inngest.iso_time(l.expires_at))
 			FROM inngest.leases l WHERE l.run_id = r.id),
 		'next_attempt_at', coalesce((SELECT inngest.iso_time(q.run_at) FROM inngest.queue q WHERE q.run_id = r.id),
-			(SELECT inngest.iso_time(min(coalesce(nullif(j.run_at, 'infinity'), j.queued_at))) FROM inngest.jobs j WHERE j.run_id = r.id AND j.kind IN ('call', 'start'))))
+			(SELECT inngest.iso_time(min(coalesce(nullif(j.run_at, 'infinity'), j.queued_at))) FROM inngest.jobs j WHERE j.run_id = r.id AND j.kind IN ('call', 'throttle', 'start'))))
 	FROM inngest.function_runs r WHERE r.id = run
 $$;
 COMMENT ON FUNCTION inngest.run_detail_json IS 'a run with its events, steps, metadata, attempts, output or error; null if there is none';

@@ -20,7 +20,7 @@ CREATE VIEW inngest.queue_depth AS
 	LEFT JOIN (
 		SELECT function_id, run_at FROM inngest.queue
 		UNION ALL
-		SELECT function_id, coalesce(nullif(run_at, 'infinity'), queued_at) FROM inngest.jobs WHERE kind IN ('call', 'start', 'sleep')
+		SELECT function_id, coalesce(nullif(run_at, 'infinity'), queued_at) FROM inngest.jobs WHERE kind IN ('call', 'throttle', 'start', 'sleep')
 	) q (function_id, at) ON q.function_id = f.id
 	GROUP BY f.id, f.slug;
 COMMENT ON VIEW inngest.queue_depth IS 'per function: attempts that wait, wait for a time, or are being made by pull workers';
@@ -34,7 +34,7 @@ CREATE VIEW inngest.run_steps AS
 	SELECT j.run_id, j.step_id, j.step_name, CASE j.kind WHEN 'sleep' THEN 'sleep' ELSE 'run' END,
 		   CASE WHEN j.kind = 'sleep' THEN 'SLEEPING' WHEN j.attempt > 0 THEN 'RETRYING' ELSE 'QUEUED' END,
 		   j.attempt, j.queued_at, NULL, nullif(j.run_at, 'infinity'), NULL
-	FROM inngest.jobs j WHERE j.step_id IS NOT NULL AND j.kind <> 'place_freed'
+	FROM inngest.jobs j WHERE j.step_id IS NOT NULL AND j.kind NOT IN ('throttle', 'place_freed')
 	UNION ALL
 	SELECT p.run_id, p.step_id, p.name, CASE p.kind WHEN 'event' THEN 'wait' ELSE p.kind END,
 		   CASE p.kind WHEN 'invoke' THEN 'INVOKING' ELSE 'WAITING' END, 0::smallint, p.created_at, NULL, p.expires_at, NULL

@@ -32,6 +32,7 @@
 #include "base/compat.h"
 #include "base/errors.h"
 #include "base/guc.h"
+#include "base/ident.h"
 #include "base/timer.h"
 #include "base/when.h"
 #include "run/lifecycle.h"
@@ -45,6 +46,7 @@
 #define EXPIRE_BATCH 100
 
 static void put_first_jobs(const InnRun *runs, int nruns);
+static char *uuid_text(const pg_uuid_t *uuid);
 static void put_cancels(const InnRunList *list);
 static void put_controls(const InnRun *runs, int nruns);
 static int drop_ended(InnItem *items, int nitems);
@@ -98,7 +100,9 @@ put_first_jobs(const InnRun *runs, int nruns)
 	{
 		bool needs_place = runs[i].controls != NULL && runs[i].controls->needs_place;
 		InnJob job = {
-			.kind = needs_place ? INN_JOB_START : INN_JOB_CALL,
+			.kind = runs[i].has_throttle ? INN_JOB_THROTTLE
+					: needs_place		 ? INN_JOB_START
+										 : INN_JOB_CALL,
 			.app_id = runs[i].app_id,
 			.function_id = runs[i].function_id,
 			.run_id = runs[i].id,
@@ -111,10 +115,11 @@ put_first_jobs(const InnRun *runs, int nruns)
 
 		if (runs[i].is_skipped)
 			continue;
-		if (!runs[i].is_pull)
+		if (!runs[i].is_pull || runs[i].has_throttle)
 		{
 			jobs[njobs] = job;
-			jobs[njobs].step_id = runs[i].step_id;
+			jobs[njobs].step_id = runs[i].has_throttle ? uuid_text(&runs[i].throttle)
+													   : runs[i].step_id;
 			jobs[njobs].step_name = runs[i].step_name;
 			jobs[njobs].after_id = runs[i].after_id;
 			jobs[njobs].generation = runs[i].is_held ? INN_GENERATION_HELD : 1;
@@ -127,6 +132,15 @@ put_first_jobs(const InnRun *runs, int nruns)
 		jobs[njobs++] = job;
 	}
 	inn_jobs_put(jobs, njobs);
+}
+
+static char *
+uuid_text(const pg_uuid_t *uuid)
+{
+	char *text = palloc(INN_UUID_TEXT_SIZE);
+
+	inn_uuid_format(uuid, text);
+	return text;
 }
 
 TimestampTz
@@ -471,16 +485,21 @@ retry_or_end(InnChanges *changes, const InnLease *lease, const char *status, Jso
 								 });
 		return INN_NEVER;
 	}
-	inn_queue_put_attempt(
+	inn_run_queue_attempt(
 		&(InnItem){
 			.run_id = lease->run_id,
 			.function_id = lease->function_id,
 			.attempt = lease->attempt + 1,
 		},
 		attempt.retry_at);
-	inn_outbox_put_attempt(&lease->run_id, &lease->function_id, lease->attempt + 1,
-						   attempt.retry_at);
 	return attempt.retry_at;
+}
+
+void
+inn_run_queue_attempt(const InnItem *item, TimestampTz run_at)
+{
+	inn_queue_put_attempt(item, run_at);
+	inn_outbox_put_attempt(&item->run_id, &item->function_id, item->attempt, run_at);
 }
 
 TimestampTz

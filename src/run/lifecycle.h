@@ -66,6 +66,9 @@ extern void inn_run_complete(InnChanges *changes, const InnUlid *run_id, const I
 extern TimestampTz inn_run_fail(InnChanges *changes, const InnUlid *run_id, const InnUlid *lease_id,
 								Jsonb *error, bool retry);
 
+/* Let pull workers take an attempt, from a time on. */
+extern void inn_run_queue_attempt(const InnItem *item, TimestampTz run_at);
+
 /* Prolong a lease: it expires usec from now.  Same errors; returns the new time of expiry. */
 extern TimestampTz inn_run_extend(const InnUlid *run_id, const InnUlid *lease_id, int64 usec);
 

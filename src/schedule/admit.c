@@ -72,6 +72,7 @@ static Verdict decide(const InnAdmission *admission, InnRunList *runs, InnChange
 					  List **singletons);
 static Verdict decide_stateful(Decision *decision);
 static Verdict create(Decision *decision, const pg_uuid_t *key);
+static void throttle(const InnEntry *entry, TimestampTz when, InnRun *run);
 static Verdict make_room(Decision *decision, InnRun *run, InnControls *controls);
 static void answer_limited(const Decision *decision);
 static bool is_among(const List *keys, const pg_uuid_t *key);
@@ -321,9 +322,8 @@ start_batch(const InnBatch *batch, TimestampTz now, InnRunList *runs)
 	if (!run.is_skipped)
 	{
 		run.controls = make_controls(&flow, &function.id, entry.json);
-		run.run_at = inn_throttle_start(&entry, now);
+		throttle(&entry, now, &run);
 	}
-	run.is_delayed = run.run_at > now;
 	inn_run_list_add(runs, &run);
 }
 
@@ -388,13 +388,6 @@ decide_stateful(Decision *decision)
 		inn_debounce_keep(entry);
 		return DECIDED;
 	}
-
-	/* Its place among the others is that of its time. */
-	if (!is_debounced && decision->flow.throttle.limit > 0 && event->ts > entry->now)
-	{
-		inn_queue_put_admission(&entry->function->id, &event->id, decision->stage, event->ts);
-		return DECIDED;
-	}
 	return create(decision, has_key ? &key : NULL);
 }
 
@@ -427,12 +420,27 @@ create(Decision *decision, const pg_uuid_t *key)
 			(void) inn_idempotency_put(function_id, key, &run.id, entry->now,
 									   entry->now + INN_IDEMPOTENCY_USEC);
 		run.controls = controls;
-		run.run_at = inn_throttle_start(entry, Max(entry->event->ts, entry->now));
-		run.is_delayed = run.run_at > entry->now;
+		throttle(entry, Max(entry->event->ts, entry->now), &run);
 	}
 	inn_run_list_add(decision->runs, &run);
 	inn_cancels_add(&run, entry->function, entry->event, decision->runs);
 	return DECIDED;
+}
+
+/*
+ * From a time on the run may start, as far as its throttle lets it.  The throttle has to be asked in the order of the times, so for one of
+ * the future that waits until then (due.c).
+ */
+static void
+throttle(const InnEntry *entry, TimestampTz when, InnRun *run)
+{
+	const InnRate *rate = &entry->flow->throttle;
+	InnLimitKey key = inn_throttle_key(entry);
+
+	run->has_throttle = rate->limit > 0 && when > entry->now;
+	run->throttle = key.key;
+	run->run_at = run->has_throttle ? when : inn_throttle_start(rate, &key, when);
+	run->is_delayed = run->run_at > entry->now;
 }
 
 /* Of a singleton: is it this run that goes, or the one that is there? */

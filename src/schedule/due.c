@@ -18,14 +18,18 @@
 
 #include "miscadmin.h"
 
+#include "base/ident.h"
 #include "base/redo.h"
 #include "base/testing.h"
 #include "base/tide.h"
 #include "base/timer.h"
+#include "run/flow.h"
 #include "run/lifecycle.h"
 #include "run/opcode.h"
 #include "schedule/due.h"
+#include "schedule/limits.h"
 #include "schedule/places.h"
+#include "store/places.h"
 
 /* What is done in one transaction. */
 #define DUE_BATCH 500
@@ -80,6 +84,7 @@ static void leave(Line *line, TimestampTz when, bool is_busy);
 static bool end(Line *line, int nseen, int nread);
 static void committed(Line *line);
 static void act_on_job(InnChanges *changes, const InnJob *job);
+static void ask_throttle(InnChanges *changes, const InnJob *job);
 static void queue_at(InnChanges *changes, const InnJob *job, TimestampTz run_at);
 static void run_out(InnChanges *changes, const InnJob *job);
 static TimestampTz deadline_of(const InnJob *job, const InnRunStanding *standing);
@@ -222,6 +227,9 @@ act_on_job(InnChanges *changes, const InnJob *job)
 		case INN_JOB_CALL:
 			queue_at(changes, job, INN_NOW);
 			return;
+		case INN_JOB_THROTTLE:
+			ask_throttle(changes, job);
+			return;
 		case INN_JOB_START:
 			inn_places_ask(changes, job);
 			return;
@@ -249,6 +257,40 @@ queue_at(InnChanges *changes, const InnJob *job, TimestampTz run_at)
 
 	later.run_at = run_at;
 	inn_changes_queue(changes, &later);
+}
+
+/*
+ * The time of a run has come: when may it start?  By what the function says now, but together with those that were chosen when the run
+ * was created.
+ */
+static void
+ask_throttle(InnChanges *changes, const InnJob *job)
+{
+	InnLimitKey key = {.function_id = job->function_id};
+	InnFunction function;
+	InnFlow flow;
+	TimestampTz start_at;
+	InnPlace place;
+	int64 rank;
+	InnJob first = *job;
+
+	if (!inn_functions_by_id(&job->function_id, &function) ||
+		!inn_uuid_parse(job->step_id, &key.key))
+		elog(ERROR, "job " INT64_FORMAT " is of no throttle", job->id);
+	inn_flow_read(inn_functions_config(&job->function_id), &flow);
+	start_at = inn_throttle_start(&flow.throttle, &key, changes->now);
+	if (function.runtime == INN_RUNTIME_PULL)
+	{
+		inn_run_queue_attempt(&(InnItem){.run_id = job->run_id, .function_id = job->function_id},
+							  start_at);
+		return;
+	}
+	first.kind = inn_places_needed(&job->run_id, &place, &rank) ? INN_JOB_START : INN_JOB_CALL;
+	first.step_id = NULL;
+	if (start_at > changes->now)
+		queue_at(changes, &first, start_at);
+	else
+		act_on_job(changes, &first);
 }
 
 /* A run has had the time that its function gives it, or once gave it. */

@@ -21,7 +21,6 @@
 #include "base/timer.h"
 #include "run/finish.h"
 #include "schedule/limits.h"
-#include "store/limits.h"
 #include "store/runs.h"
 
 #define NSECS_PER_USEC INT64CONST(1000)
@@ -207,14 +206,26 @@ inn_batch_keep(const InnEntry *entry, InnBatch *batch, bool *is_full)
 
 /* ---- throttling ---- */
 
-TimestampTz
-inn_throttle_start(const InnEntry *entry, TimestampTz when)
+InnLimitKey
+inn_throttle_key(const InnEntry *entry)
 {
-	const InnRate *rate = &entry->flow->throttle;
-	int64 capacity = rate->limit + rate->burst;
+	const char *expression = entry->flow->throttle.key;
 	const char *text = NULL;
 	InnCelFault fault;
-	InnLimitKey key;
+
+	if (expression != NULL)
+	{
+		text = inn_flow_key(expression, entry->json, &fault);
+		if (text == NULL)
+			text = INN_FLOW_KEY_FALSE;
+	}
+	return key_for(entry, text);
+}
+
+TimestampTz
+inn_throttle_start(const InnRate *rate, const InnLimitKey *key, TimestampTz when)
+{
+	int64 capacity = rate->limit + rate->burst;
 	int64 share;
 	int64 busy_until;
 	int64 tolerance;
@@ -222,16 +233,9 @@ inn_throttle_start(const InnEntry *entry, TimestampTz when)
 
 	if (rate->limit == 0)
 		return when;
-	if (rate->key != NULL)
-	{
-		text = inn_flow_key(rate->key, entry->json, &fault);
-		if (text == NULL)
-			text = INN_FLOW_KEY_FALSE;
-	}
-	key = key_for(entry, text);
 	share = rate->period_usec * NSECS_PER_USEC / rate->limit;
-	busy_until = Max(inn_rates_read(&key, INN_RATE_THROTTLE), when * NSECS_PER_USEC) + share;
-	inn_rates_put(&key, INN_RATE_THROTTLE, busy_until);
+	busy_until = Max(inn_rates_read(key, INN_RATE_THROTTLE), when * NSECS_PER_USEC) + share;
+	inn_rates_put(key, INN_RATE_THROTTLE, busy_until);
 	if (pg_mul_s64_overflow(share, capacity, &tolerance))
 		return when;
 	start_ns = busy_until - tolerance;

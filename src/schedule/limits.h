@@ -18,6 +18,7 @@
 #include "store/apps.h"
 #include "store/batches.h"
 #include "store/events.h"
+#include "store/limits.h"
 
 /* An event that a function may be started by. */
 typedef struct InnEntry
@@ -48,8 +49,12 @@ extern void inn_debounce_keep(const InnEntry *entry);
  */
 extern bool inn_batch_keep(const InnEntry *entry, InnBatch *batch, bool *is_full);
 
-/* When the throttle lets a run start that could start at a time; it counts as started then. */
-extern TimestampTz inn_throttle_start(const InnEntry *entry, TimestampTz when);
+/* What runs of the function are throttled together by. */
+extern InnLimitKey inn_throttle_key(const InnEntry *entry);
+
+/* When the throttle lets a run start that could start at a time; it counts as started then.  That time itself, if there is no throttle. */
+extern TimestampTz inn_throttle_start(const InnRate *rate, const InnLimitKey *key,
+									  TimestampTz when);
 
 /* What the run would hold as the only one of its function and key; false if it is no singleton. */
 extern bool inn_singleton_key(const InnEntry *entry, pg_uuid_t *key);

@@ -22,6 +22,7 @@
 /* X(enum name, name in the table) */
 #define INN_JOB_TABLE(X) \
 	X(CALL, "call") \
+	X(THROTTLE, "throttle") \
 	X(START, "start") \
 	X(SLEEP, "sleep") \
 	X(START_TIMEOUT, "start_timeout") \

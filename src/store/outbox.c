@@ -152,7 +152,7 @@ inn_outbox_put_created(const InnRun *runs, int nruns)
 
 	for (int i = 0; i < nruns; i++)
 	{
-		if (runs[i].is_pull && runs[i].is_delayed && !runs[i].is_skipped)
+		if (runs[i].is_pull && runs[i].is_delayed && !runs[i].is_skipped && !runs[i].has_throttle)
 			inn_outbox_put_attempt(&runs[i].id, &runs[i].function_id, 0, runs[i].run_at);
 	}
 	inn_wake_at_commit(INN_ROLE_RELAY);

@@ -153,7 +153,7 @@ inn_queue_put_first(const InnRun *runs, int nruns)
 
 	for (int i = 0; i < nruns; i++)
 	{
-		if (!runs[i].is_pull || runs[i].is_skipped)
+		if (!runs[i].is_pull || runs[i].is_skipped || runs[i].has_throttle)
 			continue;
 		functions[n] = PointerGetDatum(&runs[i].function_id);
 		times[n] = TimestampTzGetDatum(runs[i].run_at);

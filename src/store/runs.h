@@ -42,7 +42,10 @@ typedef struct InnRun
 	TimestampTz run_at; /* first attempt not before; meaningless when skipped */
 	bool is_delayed;	/* run_at is in the future */
 	bool is_pull;
-	bool is_skipped;		  /* born ended */
+	bool is_skipped; /* born ended */
+	bool
+		has_throttle; /* at run_at it asks the throttle of its function when it may start, and is queued then */
+	pg_uuid_t throttle;		  /* what it is throttled together with (schedule/limits.h) */
 	int64 start_timeout_usec; /* from when it is created until it has started; 0: none */
 
 	bool is_held; /* its app is executing it already, until run_at (inn_jobs_take_held) */

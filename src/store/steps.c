@@ -78,7 +78,7 @@ static InnPlan find_places = {
 	"SELECT id, name, op = 'run' AS is_run, position FROM inngest.steps WHERE run_id = $1::inngest.ulid"
 	" UNION ALL"
 	" SELECT step_id, step_name, kind IN ('call', 'start'), NULL FROM inngest.jobs"
-	" WHERE run_id = $1::inngest.ulid AND kind <> 'place_freed'"
+	" WHERE run_id = $1::inngest.ulid AND kind NOT IN ('throttle', 'place_freed')"
 	" UNION ALL"
 	" SELECT step_id, name, false, NULL FROM inngest.pauses WHERE run_id = $1::inngest.ulid AND kind <> 'cancel'"
 	" UNION ALL"

@@ -135,10 +135,63 @@ subtest 'throttle' => sub {
 	send_all('burst', map { { n => $_ } } 1 .. 5);
 	decided('burst');
 	is(starts('burst'), '0 0 0 10 20', 'burst is added');
-	$inn->send('burst', data => { n => 6 }, ts => '2032-01-01 01:00:00Z');
-	is(decided('burst'), '1 2 3 4 5', 'one of the future waits for its time');
-	$inn->advance('1 hour');
-	wait_for(sub { decided('burst') eq '1 2 3 4 5 6' }, 'and runs then');
+};
+
+subtest 'throttle and the future' => sub {
+	$inn->set_time('2032-06-01 00:00:00Z');
+	$inn->register('soon', 'soon', { throttle => { limit => 1, period => '10s', key => 'event.data.k' } });
+	$inn->send('soon', data => { n => 1 }, ts => '2032-06-01 00:01:00Z', id => 'same');
+	$inn->send('soon', data => { n => 2 }, ts => '2032-06-01 00:01:00Z', id => 'same');
+	$inn->send('soon', data => { n => 3 }, ts => '2032-06-01 00:00:59Z');
+	$inn->send('soon', data => { n => 4 }, ts => '2032-06-01 00:01:00Z');
+	$inn->send('soon', data => { n => 5, k => 1 }, ts => '2032-06-01 00:01:00Z');
+	is(decided('soon'), '1 3 4 5', 'runs of the future are there at once, one of an id');
+	is(starts('soon'), '', 'but nobody can take them');
+	send_all('soon', { n => 6 });
+	decided('soon');
+	is(starts('soon'), '0', 'they do not hold up those of now');
+	$inn->sql("SELECT inngest.cancel_run((SELECT r.id FROM inngest.runs r JOIN inngest.events e ON e.id OPERATOR(inngest.=) r.event_id WHERE r.function_id = 'soon' AND e.data->>'n' = '4'))");
+	$inn->register('soon', 'soon', { throttle => { limit => 1, period => '20s', key => 'event.data.other' } });
+	$inn->advance('61 seconds');
+	wait_for(sub { starts('soon') eq '0 61 61 81' }, 'then they start one after the other, as the function says now');
+	is(runs('soon', 'r.status'), 'QUEUED QUEUED CANCELLED QUEUED QUEUED', 'but the one that was cancelled');
+	is($inn->sql("SELECT string_agg(e.data->>'n', ' ' ORDER BY q.run_at, q.id) FROM inngest.queue q JOIN inngest.runs r ON r.id OPERATOR(inngest.=) q.run_id JOIN inngest.events e ON e.id OPERATOR(inngest.=) r.event_id WHERE r.function_id = 'soon'"),
+		'6 3 5 1', 'in the order of their times, by the keys they had when they were created');
+};
+
+subtest 'a throttled call of the future' => sub {
+	my $app = StubApp->new(inn => $inn, id => 'later');
+	my %throttle = (throttle => { limit => 1, period => '1h' });
+	$app->function('calm', events => ['calm'], %throttle, cancel => [ { event => 'stop', if => 'event.data.n == async.data.n' } ]);
+	$app->function('brief', events => ['brief'], %throttle, timeouts => { start => '30s' });
+	$app->function('placed', events => ['placed'], %throttle, concurrency => { fn => [ { limit => 1 } ] });
+	$app->on($_, done(echo('event.data.n'))) for qw(calm brief);
+	$app->on('placed', program(op_sleep('nap', '90m'), done('ok')));
+	$app->register;
+	$inn->set_time('2032-07-01 00:00:00Z');
+	for my $name (qw(calm brief placed))
+	{
+		$inn->send($name, data => { n => $_ }, ts => '2032-07-01 00:01:00Z') for 1 .. 3;
+		is(decided("later-$name"), '1 2 3', "$name: they are there");
+	}
+	my ($id) = split /\n/, $inn->sql("SELECT id FROM inngest.runs WHERE function_id = 'later-calm' ORDER BY id");
+	like($inn->http(GET => "/api/v1/runs/$id")->{content}, qr/"next_attempt_at": "2032-07-01T00:01:00/, 'they say when they may start');
+	is($inn->sql("SELECT ready || '|' || scheduled FROM inngest.queue_depth WHERE function_id = 'later-calm'"), '0|3', 'they count as scheduled');
+	is($inn->sql("SELECT count(*) FROM inngest.run_steps WHERE run_id::text = '$id'"), 0, 'and have no step');
+	$inn->send('stop', data => { n => 2 });
+	wait_for(sub { runs('later-calm', 'r.status') eq 'QUEUED CANCELLED QUEUED' }, 'an event cancels one');
+	$inn->advance('31 seconds');
+	wait_for(sub { runs('later-brief', 'r.status') eq 'CANCELLED CANCELLED CANCELLED' }, 'their timeouts go on');
+	is(scalar($app->calls($_)), 0, "$_ was not called") for qw(calm brief placed);
+
+	$inn->advance('30 seconds');
+	wait_for(sub { runs('later-calm', 'r.status') eq 'COMPLETED CANCELLED QUEUED' }, 'one starts when its time has come');
+	wait_for(sub { runs('later-placed', 'r.status') eq 'RUNNING QUEUED QUEUED' }, 'one has a place');
+	$inn->advance('61 minutes');
+	wait_for(sub { runs('later-calm', 'r.status') eq 'COMPLETED CANCELLED COMPLETED' }, 'the next starts an hour later');
+	wait_for(sub { $inn->sql('SELECT count(*) FROM inngest.run_controls WHERE is_waiting') == 1 }, 'a throttle that lets one go does not give it a place');
+	$inn->advance('30 minutes');
+	wait_for(sub { runs('later-placed', 'r.status') eq 'COMPLETED RUNNING QUEUED' }, 'which it has when that is free');
 };
 
 subtest 'singleton' => sub {
@@ -187,12 +240,12 @@ subtest 'retention' => sub {
 	$inn->register('still', 'still', { debounce => { period => '7d' } });
 	$inn->send('far', data => { n => 1 }, ts => '2033-02-01 00:00:00Z');
 	send_all('still', { n => 1 });
-	is(decided('far') . decided('still'), '', 'two events that have still to start a run');
+	is(decided('far') . '|' . decided('still'), '1|', 'a run of the future, and an event that has still to start one');
 	# the clock of maintenance is not the one that is set
 	$inn->sql(q(SELECT inngest.default_expire('events', '-100 years', 100000)));
 	$inn->set_time('2033-02-01 00:00:01Z');
-	wait_for(sub { decided('far') . decided('still') eq '11' }, 'both runs');
-	pass('are kept');
+	wait_for(sub { decided('still') eq '1' }, 'the event is kept');
+	wait_for(sub { decided('far') eq '1' && starts('far') eq '0' }, 'and that of the run');
 };
 
 done_testing();

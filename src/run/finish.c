@@ -8,7 +8,7 @@
  *
  * A run of a batch answers everyone who has invoked it.  The first event is told as that of any other run, with all of the batch in
  * "events".  To the others only finished is told, with their own event there: each with all would be the square of the batch, which
- * a large one has no room for.
+ * a large one has no room for.  The result is in each of these events, and all are stored at once, so there is a limit to that, too.
  *
  * IDENTIFICATION
  *	  src/run/finish.c
@@ -17,11 +17,16 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
+
 #include "base/ident.h"
 #include "base/json.h"
 #include "run/fault.h"
 #include "run/finish.h"
 #include "store/batches.h"
+
+/* So much of results, or errors, is told to the others who have invoked a batch; beyond that, only that it is too much. */
+#define OTHERS_MAX_BYTES (128 * 1024 * 1024)
 
 /* What all events about the end of a run say. */
 typedef struct Ended
@@ -32,12 +37,15 @@ typedef struct Ended
 } Ended;
 
 static bool is_announced(const InnEvent *event);
+static void answer_others(InnChanges *changes, const Ended *ended, const InnEvent *events,
+						  int nevents);
+static const InnRunEnd *end_for_others(const InnRunEnd *end, int nothers);
 static int events_of(const InnEnding *ending, InnEvent **events);
 static Jsonb *finish_data(const Ended *ended, const InnEvent *events, int nevents,
 						  const char *correlation);
 static Jsonb *array_of(const InnEvent *events, int nevents);
-static Jsonb *missing_error(const char *message);
-static bool is_answer(const InnEnding *ending, const InnEvent *event);
+static Jsonb *bare_error(const char *message);
+static char *answer_to(const InnEnding *ending, const InnEvent *event);
 static Jsonb *error_of(const InnRunEnd *end, const char *correlation);
 static void put_status(JsonbParseState **state, InnOutcome outcome);
 static char *internal_text(const InnEvent *event, const char *key);
@@ -53,6 +61,7 @@ inn_finish_announce(InnChanges *changes, const InnRunEnd *end, const InnEnding *
 	InnEvent *events;
 	int nevents;
 	Ended ended = {.end = end, .ending = ending, .run_id = run_id};
+	Jsonb *data;
 
 	Assert(ending->has_ended);
 	inn_ulid_format(&end->run_id, run_id);
@@ -60,21 +69,57 @@ inn_finish_announce(InnChanges *changes, const InnRunEnd *end, const InnEnding *
 		return;
 
 	nevents = events_of(ending, &events);
+	if (is_announced(&events[0]))
+	{
+		data = finish_data(&ended, events, nevents, answer_to(ending, &events[0]));
+		send(changes, INN_EVENT_FINISHED, data, &events[0], NULL);
+		if (end->outcome == INN_RUN_FAILED)
+			send(changes, INN_EVENT_FAILED, data, &events[0], pstrdup(run_id));
+		else if (end->outcome == INN_RUN_CANCELLED)
+			send(changes, INN_EVENT_CANCELLED, data, &events[0], pstrdup(run_id));
+	}
+	answer_others(changes, &ended, &events[1], nevents - 1);
+}
+
+/* Who else has invoked a batch. */
+static void
+answer_others(InnChanges *changes, const Ended *ended, const InnEvent *events, int nevents)
+{
+	char **correlations = palloc(Max(nevents, 1) * sizeof(char *));
+	Ended others = *ended;
+	int nothers = 0;
+
 	for (int i = 0; i < nevents; i++)
 	{
-		const InnEvent *event = &events[i];
-		char *correlation = is_answer(ending, event) ? inn_event_correlation(event) : NULL;
-		Jsonb *data;
-
-		if (!is_announced(event) || (i > 0 && correlation == NULL))
-			continue;
-		data = finish_data(&ended, event, i == 0 ? nevents : 1, correlation);
-		send(changes, INN_EVENT_FINISHED, data, event, NULL);
-		if (i == 0 && end->outcome == INN_RUN_FAILED)
-			send(changes, INN_EVENT_FAILED, data, event, pstrdup(run_id));
-		else if (i == 0 && end->outcome == INN_RUN_CANCELLED)
-			send(changes, INN_EVENT_CANCELLED, data, event, pstrdup(run_id));
+		correlations[i] = is_announced(&events[i]) ? answer_to(ended->ending, &events[i]) : NULL;
+		nothers += correlations[i] != NULL;
 	}
+	others.end = end_for_others(ended->end, nothers);
+	for (int i = 0; i < nevents; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (correlations[i] != NULL)
+			send(changes, INN_EVENT_FINISHED, finish_data(&others, &events[i], 1, correlations[i]),
+				 &events[i], NULL);
+	}
+}
+
+static const InnRunEnd *
+end_for_others(const InnRunEnd *end, int nothers)
+{
+	int64 bytes = (end->result == NULL ? 0 : VARSIZE(end->result)) +
+				  (end->error == NULL ? 0 : VARSIZE(end->error));
+	InnRunEnd *short_end = palloc(sizeof(InnRunEnd));
+
+	if (bytes * nothers <= OTHERS_MAX_BYTES)
+		return end;
+	*short_end = *end;
+	short_end->result = NULL;
+	short_end->error = bare_error(
+		psprintf("the %s of the batch has " INT64_FORMAT " bytes, too many to be told to each of %d"
+				 " who have invoked it: all may get %d together",
+				 end->result == NULL ? "error" : "result", bytes, nothers, OTHERS_MAX_BYTES));
+	return short_end;
 }
 
 static bool
@@ -117,7 +162,7 @@ announce_missing(InnChanges *changes, const InnEvent *invocation, const char *fu
 				 const char *message)
 {
 	InnEnding ending = {.function_slug = function_slug, .has_event = true, .event = *invocation};
-	InnRunEnd end = {.outcome = INN_RUN_FAILED, .error = missing_error(message)};
+	InnRunEnd end = {.outcome = INN_RUN_FAILED, .error = bare_error(message)};
 	Ended ended = {.end = &end, .ending = &ending, .run_id = ""};
 
 	send(changes, INN_EVENT_FINISHED,
@@ -126,7 +171,7 @@ announce_missing(InnChanges *changes, const InnEvent *invocation, const char *fu
 
 /* As SDKs know it: without "error". */
 static Jsonb *
-missing_error(const char *message)
+bare_error(const char *message)
 {
 	JsonbParseState *state = NULL;
 
@@ -165,16 +210,22 @@ array_of(const InnEvent *events, int nevents)
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_ARRAY, NULL));
 }
 
-/* Is the end of this function what the invoker waits for?  Others may have invocations among their triggers. */
-static bool
-is_answer(const InnEnding *ending, const InnEvent *event)
+/*
+ * What the invoker knows the end of this function by; NULL if he does not wait for it, or there is none: others may have invocations
+ * among their triggers.
+ */
+static char *
+answer_to(const InnEnding *ending, const InnEvent *event)
 {
 	char *invoked = inn_event_invoked(event);
 	char function_id[INN_UUID_TEXT_SIZE];
 
+	if (invoked == NULL)
+		return NULL;
 	inn_uuid_format(&ending->function_id, function_id);
-	return invoked != NULL && (strcmp(invoked, ending->function_slug) == 0 ||
-							   pg_strcasecmp(invoked, function_id) == 0);
+	if (strcmp(invoked, ending->function_slug) != 0 && pg_strcasecmp(invoked, function_id) != 0)
+		return NULL;
+	return inn_event_correlation(event);
 }
 
 /* Who has invoked a run must learn of its cancellation as of an error: he can read nothing else. */

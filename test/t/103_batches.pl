@@ -28,6 +28,8 @@ $app->function('invoked', batchEvents => { maxSize => 2, timeout => '10s' });
 $app->function('invoker', events => ['invoker']);
 $app->function('crowded', batchEvents => { maxSize => 600, timeout => '1h' });
 $app->function('crowd', events => ['crowd']);
+$app->function('heavy', batchEvents => { maxSize => 50, timeout => '1h' });
+$app->function('porter', events => ['porter'], retries => 0);
 $app->function('broken', events => ['broken'], batchEvents => { maxSize => 2, timeout => '10s' }, retries => 0);
 $app->function('handler', events => ['inngest/function.failed']);
 $app->on($_, $numbers) for qw(plain keyed faulty if large slow gone invoked timed);
@@ -200,6 +202,19 @@ subtest 'failed' => sub {
 	my ($call) = $app->calls('handler');
 	is_deeply([ map { $_->{data}{n} } $call->{body}{event}{data}{event}, @{ $call->{body}{event}{data}{events} } ], [ 1, 1, 2 ], 'the handler gets all events');
 	is(scalar(runs('handler')), 1, 'once');
+};
+
+subtest 'a result for many' => sub {
+	my $ended = sub { return $inn->sql("SELECT coalesce(string_agg(status || ' ' || n, ', ' ORDER BY status), '') FROM (SELECT status, count(*) AS n FROM inngest.runs WHERE function_id = 'stub-porter' GROUP BY status) x") };
+	$app->on('porter', program(op_invoke('i', function_id => 'stub-heavy', payload => {}), done('told')));
+	$app->on('heavy', done('y' x 100_000));
+	send_all('porter', numbered(1 .. 50));
+	wait_for(sub { $ended->() eq 'COMPLETED 50' }, 'a result that is large is told to all');
+	$app->on('heavy', done('y' x 3_000_000));
+	send_all('porter', numbered(51 .. 100));
+	wait_for(sub { $ended->() eq 'COMPLETED 51, FAILED 49' }, 'one that is too large for so many is told to the first');
+	is($inn->sql("SELECT DISTINCT inngest.run_result(r)->>'message' FROM inngest.function_runs r WHERE r.outcome = 'FAILED' AND r.function_id = (SELECT id FROM inngest.functions WHERE slug = 'stub-porter')"),
+		'the result of the batch has 3000012 bytes, too many to be told to each of 49 who have invoked it: all may get 134217728 together', 'the others learn why not');
 };
 
 subtest 'shown' => sub {

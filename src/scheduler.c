@@ -30,6 +30,7 @@
 #include "run/lifecycle.h"
 #include "schedule/admit.h"
 #include "schedule/due.h"
+#include "schedule/places.h"
 #include "scheduler.h"
 #include "store/cancellations.h"
 #include "store/maintenance.h"
@@ -65,6 +66,8 @@ static const Duty duties[] = {
 	{"showing events to waiting runs", inn_resume_due, inn_resume_collect, inn_resume_committed},
 	{"acting on jobs that have come due", inn_due_jobs, inn_due_jobs_collect,
 	 inn_due_jobs_committed},
+	{"giving places to runs that wait for one", inn_places_due, inn_places_collect,
+	 inn_places_committed},
 	{"ending waits that have lasted too long", due_pauses, inn_due_pauses_collect,
 	 inn_due_pauses_committed},
 };

@@ -165,7 +165,7 @@ committed(Line *line)
 TimestampTz
 inn_due_jobs(void)
 {
-	return inn_sooner(due(&jobs), inn_places_due());
+	return due(&jobs);
 }
 
 void
@@ -211,7 +211,6 @@ inn_due_jobs_collect(InnChanges *changes)
 		else
 			leave(&jobs, chosen[j]->run_at, true);
 	}
-	inn_places_give(changes);
 	if (end(&jobs, i, nread))
 	{
 		jobs.last_seen = changes->now;

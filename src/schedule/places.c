@@ -44,7 +44,7 @@
 /* How soon to try again what somebody else is just changing: most end it. */
 #define BUSY_RETRY_USEC (INT64CONST(100) * 1000)
 
-/* After a failure; jobs that come due go on meanwhile. */
+/* After a failure; everything else goes on meanwhile. */
 #define FAILURE_RETRY_USEC (INT64CONST(1) * USECS_PER_SEC)
 
 static HTAB *states;	/* InnPlaceState; NULL: they have to be read */
@@ -211,12 +211,13 @@ inn_places_free(InnChanges *changes, const InnJob *job)
 }
 
 void
-inn_places_give(InnChanges *changes)
+inn_places_collect(InnChanges *changes)
 {
 	int room = GIVE_BATCH;
 	HASH_SEQ_STATUS scan;
 	InnPlaceState *state;
 
+	inn_places_begin();
 	if (due() > changes->now)
 		return;
 	know_states();

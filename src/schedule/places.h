@@ -15,10 +15,7 @@
 
 #include "run/changes.h"
 
-/* When places are to be looked at again: runs no query. */
-extern TimestampTz inn_places_due(void);
-
-/* A transaction begins in which the following are called; and it was committed. */
+/* A transaction begins in which the following two are called; and it was committed. */
 extern void inn_places_begin(void);
 extern void inn_places_committed(void);
 
@@ -28,7 +25,11 @@ extern void inn_places_ask(InnChanges *changes, const InnJob *job);
 /* The same: a run has ended that had a place. */
 extern void inn_places_free(InnChanges *changes, const InnJob *job);
 
-/* Then: give what is free to those that wait. */
-extern void inn_places_give(InnChanges *changes);
+/*
+ * Give what is free to those that wait, in a transaction of its own: when to look (which runs no query), and what becomes of it;
+ * inn_places_committed() when that was committed.
+ */
+extern TimestampTz inn_places_due(void);
+extern void inn_places_collect(InnChanges *changes);
 
 #endif /* INN_SCHEDULE_PLACES_H */

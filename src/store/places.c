@@ -15,7 +15,7 @@
 #include "base/timer.h"
 #include "store/places.h"
 
-/* In one statement: a run that ends exchanges the one for the other. */
+/* In one statement: a run that ends exchanges the one for the other.  At any time, because the clock may have been set back. */
 static InnPlan read_states =
 	{"SELECT x.place, sum(x.taken)::int8, min(x.rank) FROM ("
 	 " SELECT c.place, 1 AS taken, NULL::int8 AS rank FROM inngest.run_controls c WHERE c.has_place"
@@ -23,10 +23,10 @@ static InnPlan read_states =
 	 " SELECT c.place, 0, c.rank FROM inngest.run_controls c WHERE c.is_waiting"
 	 " UNION ALL"
 	 " SELECT j.step_id::uuid, 1, NULL FROM inngest.jobs j"
-	 " WHERE j.run_at <= $1 AND j.kind = 'place_freed') x"
+	 " WHERE j.run_at < 'infinity' AND j.kind = 'place_freed') x"
 	 " GROUP BY x.place",
-	 1,
-	 {TIMESTAMPTZOID}};
+	 0,
+	 {0}};
 
 static InnPlan read_need = {"SELECT place, rank FROM inngest.run_controls"
 							" WHERE run_id = $1::inngest.ulid AND place IS NOT NULL",
@@ -52,7 +52,7 @@ static InnPlan next_waiting = {
 int
 inn_places_read(InnPlaceState **states)
 {
-	uint64 nrows = INN_RUN(&read_states, inn_arg_time(inn_now() + USECS_PER_MINUTE));
+	uint64 nrows = inn_plan_run(&read_states, 0, NULL);
 
 	*states = palloc_extended(Max(nrows, 1) * sizeof(InnPlaceState), MCXT_ALLOC_HUGE);
 	for (uint64 i = 0; i < nrows; i++)

@@ -153,13 +153,13 @@ subtest 'limits that change' => sub {
 	$inn->wait_for_end(id_of('grows', 5));
 };
 
-# A session with an open transaction that cancels a run; ->() commits.
+# A session with an open transaction that cancels runs; ->() commits.
 sub cancel_openly
 {
-	my ($id) = @_;
+	my $ids = join ',', map { "'$_'" } @_;
 	my $session = $inn->node->background_psql('postgres', on_error_die => 1);
 
-	$session->query_safe($_) for 'BEGIN', "SELECT inngest.cancel_run('$id')";
+	$session->query_safe($_) for 'BEGIN', "SELECT count(inngest.cancel_run(id)) FROM unnest(ARRAY[$ids]::inngest.ulid[]) id";
 	return sub { $session->query_safe('COMMIT'); $session->quit; return };
 }
 
@@ -182,6 +182,23 @@ subtest 'open transactions' => sub {
 	is($inn->sql("SELECT count(*) FROM inngest.jobs WHERE kind = 'place_freed'"), 0, 'nothing else is left');
 	$inn->sql("SELECT inngest.cancel_run('" . id_of('one', $_) . "')") for 14, 13;
 	settled(0);
+};
+
+subtest 'more that are busy than are looked at in one go' => sub {
+	send_all('one', map { { n => $_ } } 100 .. 700);
+	send_all('rank', { n => 100, p => 0 }, { n => 101, p => 0 });
+	settled(601);
+	my @busy = split /\n/, $inn->sql("SELECT id FROM inngest.runs WHERE function_id = 'stub-one' AND status = 'QUEUED' ORDER BY id::text LIMIT 599");
+	my $end = cancel_openly(@busy);
+	$inn->sql("SELECT inngest.cancel_run('" . id_of('one', 100) . "')");
+	$inn->sql("SELECT inngest.cancel_run('" . id_of('rank', 100) . "')");
+	wait_for(sub { runs('rank', 'RUNNING') eq '101' }, 'a run that waits for another place');
+	is(runs('one', 'RUNNING'), '', 'those keep the others of their place from it');
+	$end->();
+	wait_for(sub { runs('one', 'RUNNING') eq '700' }, 'the one that is left');
+	$inn->sql("SELECT inngest.cancel_run(id) FROM inngest.runs WHERE function_id IN ('stub-one', 'stub-rank') AND status IN ('QUEUED', 'RUNNING')");
+	settled(0);
+	is($inn->sql('SELECT count(*) FROM inngest.run_controls'), 0, 'nothing is left');
 };
 
 subtest 'a run that is ended twice' => sub {

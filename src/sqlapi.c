@@ -53,6 +53,7 @@ PG_FUNCTION_INFO_V1(inngest_pause_function);
 PG_FUNCTION_INFO_V1(inngest_resume_function);
 PG_FUNCTION_INFO_V1(inngest_cancel_run);
 PG_FUNCTION_INFO_V1(inngest_try_cancel_run);
+PG_FUNCTION_INFO_V1(inngest_claim_run);
 PG_FUNCTION_INFO_V1(inngest_rerun);
 PG_FUNCTION_INFO_V1(inngest_lease_runs);
 PG_FUNCTION_INFO_V1(inngest_extend_lease);
@@ -262,6 +263,14 @@ inngest_cancel_run(PG_FUNCTION_ARGS)
 	inn_settle(&changes);
 	inn_sql_end();
 	PG_RETURN_BOOL(was_cancelled);
+}
+
+/* claim_run(run ulid) */
+Datum
+inngest_claim_run(PG_FUNCTION_ARGS)
+{
+	inn_run_claim_patiently(PG_GETARG_INN_ULID_P(0));
+	PG_RETURN_VOID();
 }
 
 /* rerun(run ulid, from_step text, input jsonb) returns the new run; null for null */

@@ -2,13 +2,15 @@
  * What apps say of runs and their steps beside results: scores, variants of experiments, costs, whatever they like (protocol.md 16.4).
  * It comes with the ops of steps, and at any time by POST /v1/runs/{id}/metadata.  Nothing that a run does depends on it.
  *
- * An executor that waits too long for a row (lock_timeout), or in a circle, drops what it has to say rather than lose the result of a step.
+ * Whoever changes it has claimed the run, as for any other change of it, so nobody waits for a row of it.  An executor that has to, because
+ * of somebody else's statements, drops what it has to say after lock_timeout rather than lose the result of a step.
  */
 CREATE TABLE inngest.run_metadata (
 	run_id      inngest.ulid NOT NULL,
 	step_id     text COLLATE "C" NOT NULL,
 	kind        text COLLATE "C" NOT NULL,
 	data        jsonb NOT NULL,
+	size        integer NOT NULL,
 	changed_at  timestamptz NOT NULL,
 	PRIMARY KEY (run_id, step_id, kind)
 ) PARTITION BY RANGE (run_id);
@@ -19,9 +21,10 @@ COMMENT ON TABLE inngest.run_metadata_default IS 'metadata of runs for whose tim
 COMMENT ON COLUMN inngest.run_metadata.step_id IS 'the step, as in inngest.steps; empty: the run itself';
 COMMENT ON COLUMN inngest.run_metadata.kind IS 'userland.… of users, inngest.… of SDKs: inngest.score, inngest.experiment, …';
 COMMENT ON COLUMN inngest.run_metadata.data IS 'an object';
+COMMENT ON COLUMN inngest.run_metadata.size IS 'what it counts for the limits, in bytes';
 
 SELECT pg_catalog.pg_extension_config_dump('inngest.run_metadata_default',
-	'UNION ALL SELECT run_id, step_id, kind, data, changed_at FROM inngest.run_metadata WHERE tableoid <> ''inngest.run_metadata_default''::pg_catalog.regclass');
+	'UNION ALL SELECT run_id, step_id, kind, data, size, changed_at FROM inngest.run_metadata WHERE tableoid <> ''inngest.run_metadata_default''::pg_catalog.regclass');
 
 CREATE FUNCTION inngest.step_hash(id text) RETURNS text
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE
@@ -67,7 +70,12 @@ AS $$
 $$;
 COMMENT ON FUNCTION inngest.metadata_changed IS 'internal: metadata after a change';
 
-/* step is empty for the run.  ERRORs: program_limit_exceeded. */
+CREATE FUNCTION inngest.claim_run(run inngest.ulid) RETURNS void
+LANGUAGE C STRICT
+AS 'MODULE_PATHNAME', 'inngest_claim_run';
+COMMENT ON FUNCTION inngest.claim_run IS 'internal: nobody else changes the run until this transaction has ended; an error if somebody does, and does not end in a moment';
+
+/* Of a run that is claimed; step is empty for the run itself.  ERRORs: program_limit_exceeded. */
 CREATE FUNCTION inngest.change_metadata(run inngest.ulid, step text, change jsonb) RETURNS void
 LANGUAGE plpgsql SET search_path TO pg_catalog, inngest, pg_temp
 AS $$
@@ -77,13 +85,15 @@ DECLARE
 	run_max  CONSTANT integer := 1024 * 1024;
 	of_step  bigint;
 	of_run   bigint;
+	changed  jsonb;
 BEGIN
-	INSERT INTO inngest.run_metadata AS m (run_id, step_id, kind, data, changed_at)
-	VALUES (run, step, change->>'kind', inngest.metadata_changed('{}', change), clock_timestamp())
-	ON CONFLICT (run_id, step_id, kind) DO UPDATE SET data = inngest.metadata_changed(m.data, change), changed_at = excluded.changed_at;
+	SELECT m.data INTO changed FROM inngest.run_metadata m WHERE m.run_id = run AND m.step_id = step AND m.kind = change->>'kind';
+	changed := inngest.metadata_changed(coalesce(changed, '{}'), change);
+	INSERT INTO inngest.run_metadata AS m (run_id, step_id, kind, data, size, changed_at)
+	VALUES (run, step, change->>'kind', changed, row_size + octet_length(changed::text), clock_timestamp())
+	ON CONFLICT (run_id, step_id, kind) DO UPDATE SET data = excluded.data, size = excluded.size, changed_at = excluded.changed_at;
 
-	SELECT sum(row_size + octet_length(m.data::text)) FILTER (WHERE m.step_id = step), sum(row_size + octet_length(m.data::text)) INTO of_step, of_run
-	FROM inngest.run_metadata m WHERE m.run_id = run;
+	SELECT sum(m.size) FILTER (WHERE m.step_id = step), sum(m.size) INTO of_step, of_run FROM inngest.run_metadata m WHERE m.run_id = run;
 	IF of_step > step_max OR of_run > run_max THEN
 		RAISE EXCEPTION USING ERRCODE = 'program_limit_exceeded', MESSAGE = CASE WHEN of_step > step_max
 			THEN format('the metadata would be %s bytes; the limit is %s for a step, or the run itself', of_step, step_max)

@@ -150,7 +150,8 @@ AS $$
 		WHEN 'events' THEN 'EXISTS (SELECT FROM inngest.needed_events n WHERE n.id = r.id)'
 		WHEN 'function_runs' THEN 'r.outcome IS NULL'
 		WHEN 'batch_events' THEN 'EXISTS (SELECT FROM inngest.needed_batches n WHERE n.id = r.batch_id)'
-		ELSE 'EXISTS (SELECT FROM inngest.function_runs u WHERE u.id = r.run_id AND u.outcome IS NULL)'
+		-- of runs that have outlived their partition, as long as those are kept
+		ELSE 'EXISTS (SELECT FROM inngest.function_runs_default u WHERE u.id = r.run_id)'
 	END
 $$;
 COMMENT ON FUNCTION inngest.retained_rows IS 'internal: which rows of a table retention keeps, as a condition';
@@ -167,6 +168,9 @@ BEGIN
 	FOR part IN
 		SELECT p.partition FROM inngest.partitions p
 		WHERE p.parent = partition_drop.parent AND p.upper <= now() - keep
+			-- what belongs to runs goes after them, because it stays with those that do
+			AND (p.parent IN ('events', 'function_runs')
+				OR NOT EXISTS (SELECT FROM inngest.partitions f WHERE f.parent = 'function_runs' AND f.upper <= p.upper))
 		ORDER BY p.upper
 	LOOP
 		EXECUTE format('SELECT count(*) FROM (SELECT FROM inngest.%I r WHERE %s LIMIT $1) x', part, rule)

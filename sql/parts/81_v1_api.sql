@@ -213,6 +213,7 @@ BEGIN
 	IF FOUND THEN
 		PERFORM inngest.raise_parameter(fault);
 	END IF;
+	PERFORM inngest.claim_run(run.id);
 	FOR change IN SELECT c FROM jsonb_array_elements(input->'metadata') WITH ORDINALITY AS x (c, n) ORDER BY (c->>'kind') COLLATE "C", n LOOP
 		PERFORM inngest.change_metadata(run.id, step, change);
 	END LOOP;

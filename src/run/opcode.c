@@ -121,7 +121,9 @@ static void
 apply_asides(InnChanges *changes, const InnCallNews *news, const InnOp *ops, int nops)
 {
 	int room = INN_METADATA_MAX_CHANGES;
+	char run_id[INN_ULID_TEXT_LEN + 1];
 
+	inn_ulid_format(&news->job->run_id, run_id);
 	inn_defers_apply(changes, &news->job->run_id, ops, nops);
 	for (int i = 0; i < nops && room > 0; i++)
 	{
@@ -132,8 +134,8 @@ apply_asides(InnChanges *changes, const InnCallNews *news, const InnOp *ops, int
 			inn_metadata_note(&news->job->run_id, ops[i].id, ops[i].metadata);
 		else
 			ereport(LOG,
-					errmsg("inngest dropped metadata of an answer with more than %d changes",
-						   INN_METADATA_MAX_CHANGES));
+					errmsg("inngest dropped metadata of an answer of run %s with more than %d changes",
+						   run_id, INN_METADATA_MAX_CHANGES));
 	}
 }
 

@@ -16,9 +16,12 @@
 
 #include "store/metadata.h"
 
-static InnPlan note_metadata = {"SELECT inngest.note_metadata($1::inngest.ulid, $2, $3)",
-								3,
-								{UUIDOID, TEXTOID, JSONBOID}};
+/* A step that was recorded before is reported once more: its metadata was noted then, too. */
+static InnPlan note_metadata =
+	{"SELECT inngest.note_metadata($1::inngest.ulid, $2, $3)"
+	 " WHERE NOT EXISTS (SELECT FROM inngest.steps WHERE run_id = $1::inngest.ulid AND id = $2)",
+	 3,
+	 {UUIDOID, TEXTOID, JSONBOID}};
 
 void
 inn_metadata_note(const InnUlid *run_id, const char *step_id, Jsonb *changes)

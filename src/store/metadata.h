@@ -20,7 +20,7 @@
 
 /*
  * Note what was reported with a step (empty: with the run itself): an array of {"kind", "op", "values", "scope"}, protocol.md 16.4.
- * What is wrong in it, or too large, is dropped and logged.
+ * What is wrong in it, or too large, is dropped and logged.  To be called before the step is recorded; of one that is, it counts for nothing.
  */
 extern void inn_metadata_note(const InnUlid *run_id, const char *step_id, Jsonb *changes);
 

@@ -116,11 +116,20 @@ SELECT count(*) FROM idempotency_keys WHERE function_id = (SELECT id FROM functi
 UPDATE function_runs SET outcome = 'CANCELLED', ended_at = now() - interval '31 days' WHERE function_id = (SELECT id FROM functions WHERE slug = 'old');
 SELECT count(*) FROM (SELECT pg_temp.maintain()) x;
 SELECT * FROM pg_temp.rest();
--- an ended run is kept as long as its retention says, not its age
+-- an ended run is kept as long as its retention says, not its age, and so is what belongs to it
 SELECT pg_temp.put_run('long', '2020-03-10 01:00', false);
+INSERT INTO run_metadata (run_id, step_id, kind, data, size, changed_at) VALUES ('2020-03-10 01:00'::timestamptz::ulid, '', 'userland.x', '{}', 0, '2020-03-10 01:00');
 UPDATE function_runs SET outcome = 'CANCELLED', ended_at = now() - interval '29 days' WHERE id = '2020-03-10 01:00'::timestamptz::ulid;
 SELECT count(*) FROM (SELECT pg_temp.maintain()) x;
-SELECT outcome FROM function_runs WHERE id = '2020-03-10 01:00'::timestamptz::ulid;
+CREATE FUNCTION pg_temp.long_run(OUT runs bigint, OUT attempts bigint, OUT metadata bigint) LANGUAGE sql AS $$
+	SELECT (SELECT count(*) FROM inngest.function_runs WHERE id = long), (SELECT count(*) FROM inngest.attempts WHERE run_id = long),
+		(SELECT count(*) FROM inngest.run_metadata WHERE run_id = long)
+	FROM (SELECT '2020-03-10 01:00'::timestamptz::inngest.ulid) x (long)
+$$;
+SELECT * FROM pg_temp.long_run();
+UPDATE function_runs SET ended_at = now() - interval '31 days' WHERE id = '2020-03-10 01:00'::timestamptz::ulid;
+SELECT count(*) FROM (SELECT pg_temp.maintain()) x;
+SELECT * FROM pg_temp.long_run();
 
 -- only our own partitions may join the extension or leave it
 SAVEPOINT s;

@@ -41,7 +41,7 @@ SELECT FROM inngest.send_event('d/rest');
 INSERT INTO inngest.events (id, name, data, ts, received_at) VALUES ('2020-01-01'::timestamptz::inngest.ulid, 'd/outlier', '{}', now(), now());
 INSERT INTO inngest.defers (run_id, id, name, status, size, created_at, changed_at) SELECT id, 'd', 'd', 'after_run', 0, now(), now() FROM inngest.runs LIMIT 3;
 INSERT INTO inngest.steps (run_id, id, op, name, memo, size, attempt, started_at, ended_at) SELECT id, 's', 'run', 's', '{"data": 1}', 10, 0, now(), now() FROM inngest.runs LIMIT 3;
-INSERT INTO inngest.run_metadata (run_id, step_id, kind, data, changed_at) SELECT id, '', 'userland.x', '{"a": 1}', now() FROM inngest.runs LIMIT 3;
+INSERT INTO inngest.run_metadata (run_id, step_id, kind, data, size, changed_at) SELECT id, '', 'userland.x', '{"a": 1}', 264, now() FROM inngest.runs LIMIT 3;
 CREATE TABLE public.mine (event inngest.ulid PRIMARY KEY);
 INSERT INTO public.mine SELECT id FROM inngest.events;
 END

@@ -217,6 +217,11 @@ open_pool(InnPool *pool, bool is_restricted)
 	(void) curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, note_timer);
 	(void) curl_multi_setopt(multi, CURLMOPT_TIMERDATA, pool);
 	(void) curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long) POOL_CONNECTIONS);
+#if LIBCURL_VERSION_NUM >= 0x081400
+	/* Its threads ask for each family apart; and who ends must not wait for a name server. */
+	(void) curl_multi_setopt(multi, CURLMOPT_RESOLVE_THREADS_MAX, 2L * INN_CLIENT_MAX_LOOKUPS);
+	(void) curl_multi_setopt(multi, CURLMOPT_QUICK_EXIT, 1L);
+#endif
 	*pool = (InnPool){
 		.multi = multi,
 		.is_restricted = is_restricted,

@@ -31,6 +31,7 @@
 #define EVENTS_GONE "what has started the run is not kept any more (inngest.event_retention)"
 
 static void let_go(InnFlight *flight);
+static int headers_of(InnClientReply *reply, InnClientHeader **headers);
 static void prepare(InnPrepared *prepared, TimestampTz now);
 static void judge(InnPrepared *prepared, TimestampTz now);
 static bool is_late(const InnPrepared *prepared, TimestampTz now);
@@ -374,6 +375,21 @@ inn_attempt_start(InnPrepared *prepared, const char *signing_key)
 	return is_started;
 }
 
+/* Of several of a name the first, as the SDK does when it reports an answer by itself. */
+static int
+headers_of(InnClientReply *reply, InnClientHeader **headers)
+{
+	int nheaders;
+	const InnClientHeader *all = inn_client_headers(reply, &nheaders);
+
+	if (all == NULL)
+		return 0;
+	*headers = palloc(Max(nheaders, 1) * sizeof(InnClientHeader));
+	for (int i = 0; i < nheaders; i++)
+		(*headers)[i] = (InnClientHeader){all[i].name, inn_client_header(reply, all[i].name)};
+	return nheaders;
+}
+
 void
 inn_attempt_outcome(const InnFlight *flight, TimestampTz now, InnOutcomeOfCall *outcome)
 {
@@ -385,8 +401,12 @@ inn_attempt_outcome(const InnFlight *flight, TimestampTz now, InnOutcomeOfCall *
 		[INN_CLIENT_REDIRECTS] = INN_UNREACHABLE,	[INN_CLIENT_BUSY] = INN_UNREACHABLE,
 		[INN_CLIENT_GARBLED] = INN_UNREACHABLE,
 	};
-	const InnClientReply *reply = flight->reply;
+	InnClientReply *reply = flight->reply;
+	InnClientHeader *headers = NULL;
+	int nheaders = flight->is_endpoint ? headers_of(reply, &headers) : 0;
+	char run_id[INN_ULID_TEXT_LEN + 1];
 
+	inn_ulid_format(&flight->job.run_id, run_id);
 	inn_answer_read(
 		&(InnAnswer){
 			.trouble = troubles[reply->error],
@@ -400,6 +420,9 @@ inn_attempt_outcome(const InnFlight *flight, TimestampTz now, InnOutcomeOfCall *
 			.body = reply->body,
 			.size = reply->size,
 			.is_endpoint = flight->is_endpoint,
+			.run_id = run_id,
+			.headers = headers,
+			.nheaders = nheaders,
 		},
 		flight->job.step_id != NULL, now, outcome);
 }

@@ -39,8 +39,7 @@ static char *make_url(const InnEvent *event);
 static void put_body(const InnEvent *event, InnRequestText *text);
 static void put_headers(const InnRequestSubject *subject, const InnEvent *event,
 						InnRequestText *text);
-static void put_signature(const InnRequestSubject *subject, const char *run_id,
-						  InnRequestText *text);
+static void put_signature(const InnRequestSubject *subject, InnRequestText *text);
 static void put_header(InnRequestText *text, char *line);
 static bool is_plain(const char *value);
 static char *request_text(const InnEvent *event, const char *key);
@@ -106,7 +105,7 @@ put_headers(const InnRequestSubject *subject, const InnEvent *event, InnRequestT
 	put_header(text, psprintf("X-Inngest-Generation-Id: %d", subject->generation));
 	put_header(text, psprintf("X-Inngest-Job-Id: " INT64_FORMAT, subject->job_id));
 	put_header(text, psprintf("X-Inngest-Req-Version: %d", subject->request_version));
-	put_signature(subject, run_id, text);
+	put_signature(subject, text);
 	if (subject->target != NULL && is_plain(subject->target))
 		put_header(text, psprintf("X-Inngest-Step-ID: %s", subject->target));
 	put_header(text, psprintf("X-Request-Id: %s", request_id));
@@ -114,7 +113,7 @@ put_headers(const InnRequestSubject *subject, const InnEvent *event, InnRequestT
 }
 
 static void
-put_signature(const InnRequestSubject *subject, const char *run_id, InnRequestText *text)
+put_signature(const InnRequestSubject *subject, InnRequestText *text)
 {
 	char signature[INN_SIGNATURE_SIZE];
 	StringInfoData canonical;
@@ -123,10 +122,13 @@ put_signature(const InnRequestSubject *subject, const char *run_id, InnRequestTe
 	const char *bytes = text->body.data;
 	size_t size = text->body.len;
 
-	if (subject->always_inline) /* Go */
+	if (subject->always_inline)
 	{
-		bytes = run_id;
-		size = strlen(run_id);
+		/*
+		 * Go means to check the run id, but makes canonical JSON of it first, which it is not, so that nothing is left
+		 * (inngestgo 0.16, Sign() and validateResumeRequestSignature()).
+		 */
+		size = 0;
 	}
 	else if (size > 0 && inn_json_parse(bytes, size, &json, &error))
 	{

@@ -54,6 +54,8 @@ static void read_stranger(const InnAnswer *answer, const Payload *payload,
 						  InnOutcomeOfCall *outcome);
 static bool is_about_ops(const Payload *payload);
 static void read_page(const InnAnswer *answer, InnOutcomeOfCall *outcome);
+static void take_for_new(const InnAnswer *answer, InnOutcomeOfCall *outcome);
+static const char *header_of(const InnAnswer *answer, const char *name);
 static void read_ops(const Payload *payload, InnOutcomeOfCall *outcome);
 static void read_result(const InnAnswer *answer, const Payload *payload, bool is_targeted,
 						InnOutcomeOfCall *outcome);
@@ -66,6 +68,7 @@ static const char *plain(const char *header);
 static bool is_blank(const char *text, size_t size);
 static bool is_success(int status);
 static bool is_go(const char *sdk);
+static bool is_go_endpoint(const InnAnswer *answer);
 
 void
 inn_answer_read(const InnAnswer *given, bool is_targeted, TimestampTz now,
@@ -82,17 +85,19 @@ inn_answer_read(const InnAnswer *given, bool is_targeted, TimestampTz now,
 	}
 
 	read_payload(&answer, &payload);
-	if (answer.status == STATUS_STREAMED && answer.sdk != NULL &&
+	if (answer.status == STATUS_STREAMED && answer.sdk != NULL && !is_go_endpoint(&answer) &&
 		!open_envelope(&answer, &payload, outcome))
 		return;
 
 	read_control(&answer, now, outcome);
-	if (answer.sdk == NULL)
+	if (is_go_endpoint(&answer) && (answer.status != STATUS_OPS || !is_about_ops(&payload)))
+		read_page(&answer, outcome);
+	else if (answer.sdk == NULL)
 		read_stranger(&answer, &payload, outcome);
 	else if (answer.status == STATUS_OPS || (answer.is_endpoint && is_about_ops(&payload)))
 		read_ops(&payload, outcome);
 	else if (answer.is_endpoint && answer.no_retry == NULL && answer.status < 500)
-		read_page(&answer, outcome);
+		take_for_new(&answer, outcome);
 	else if (is_success(answer.status))
 		read_result(&answer, &payload, is_targeted, outcome);
 	else
@@ -138,7 +143,15 @@ open_envelope(InnAnswer *answer, Payload *payload, InnOutcomeOfCall *outcome)
 	}
 	if (!inn_json_find(envelope, "status", &value) || !inn_json_is_integer(&value, &status) ||
 		status < 100 || status > 599)
-		return true; /* a result of its own */
+	{
+		if (!is_go(answer->sdk))
+			return true; /* a result of its own */
+
+		/* It streams nothing else, but that it could not write the result that it had */
+		fail(outcome, inn_fault_make("Error", psprintf("the streamed reply has no status.%s",
+													   quote(answer))));
+		return false;
+	}
 
 	answer->status = (int) status;
 	open_headers(envelope, answer);
@@ -333,19 +346,19 @@ is_about_ops(const Payload *payload)
 		   inn_json_find(container, "id", &value) && value.type == jbvString;
 }
 
-/* A durable endpoint of Go that has come to its end answers as it would its user: {"status", "headers", "body"}. */
+/* A durable endpoint of Go that has come to its end answers as it would its user, whatever the status: {"status", "headers", "body"}. */
 static void
 read_page(const InnAnswer *answer, InnOutcomeOfCall *outcome)
 {
 	JsonbParseState *state = NULL;
 	Jsonb *body = text_to_json(answer->body, answer->size);
+	const char *run_id = header_of(answer, "x-run-id");
 
-	if (!is_go(answer->sdk))
+	/* It has begun another run; as often as it is called. */
+	if (run_id != NULL && strcmp(run_id, answer->run_id) != 0)
 	{
-		fail(outcome,
-			 inn_fault_make("Error", psprintf("The endpoint answered HTTP %d as to a new request: "
-											  "something may have taken the X-Run-ID header away.",
-											  answer->status)));
+		outcome->no_retry = true;
+		take_for_new(answer, outcome);
 		return;
 	}
 	if (body == NULL)
@@ -359,12 +372,40 @@ read_page(const InnAnswer *answer, InnOutcomeOfCall *outcome)
 	inn_json_put_integer(&state, "status", answer->status);
 	inn_json_put_key(&state, "headers");
 	(void) pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	if (answer->content_type != NULL)
-		inn_json_put_text(&state, "content-type", plain(answer->content_type));
+	for (int i = 0; i < answer->nheaders; i++)
+	{
+		const InnClientHeader *header = &answer->headers[i];
+
+		if (plain(header->name) == header->name && plain(header->value) == header->value)
+			inn_json_put_text(&state, header->name, header->value);
+	}
 	(void) pushJsonbValue(&state, WJB_END_OBJECT, NULL);
 	inn_json_put(&state, "body", body);
 	outcome->kind = INN_OUTCOME_RESULT;
 	outcome->result = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+}
+
+static void
+take_for_new(const InnAnswer *answer, InnOutcomeOfCall *outcome)
+{
+	fail(outcome,
+		 inn_fault_make("Error",
+						psprintf("The endpoint answered HTTP %d as to a new request: "
+								 "something may have taken the X-Run-ID header away, or it "
+								 "has another signing key.",
+								 answer->status)));
+}
+
+/* NULL if it is absent. */
+static const char *
+header_of(const InnAnswer *answer, const char *name)
+{
+	for (int i = 0; i < answer->nheaders; i++)
+	{
+		if (pg_strcasecmp(answer->headers[i].name, name) == 0)
+			return answer->headers[i].value;
+	}
+	return NULL;
 }
 
 static void
@@ -539,6 +580,12 @@ static bool
 is_success(int status)
 {
 	return status >= 200 && status < 300;
+}
+
+static bool
+is_go_endpoint(const InnAnswer *answer)
+{
+	return answer->is_endpoint && answer->sdk != NULL && is_go(answer->sdk);
 }
 
 static bool

@@ -15,6 +15,7 @@
 #define INN_REPLY_H_EXECUTE
 
 #include "base/timer.h"
+#include "execute/client.h"
 #include "run/op.h"
 
 /* Bounds of Retry-After. */
@@ -46,8 +47,12 @@ typedef struct InnAnswer
 	const char *content_type;	 /* Content-Type */
 	const char *body;
 	size_t size;
-	bool
-		is_endpoint; /* a durable endpoint: ops may have any status, and what is none is the answer to its user */
+
+	/* of a durable endpoint: ops may have any status (Go: 206), and what is none is the answer to its user */
+	bool is_endpoint;
+	const char *run_id; /* that it was called for */
+	const InnClientHeader *headers;
+	int nheaders;
 } InnAnswer;
 
 typedef enum InnOutcomeKind

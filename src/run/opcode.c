@@ -58,6 +58,8 @@ typedef struct Applying
 } Applying;
 
 static void begin(Applying *applying);
+static bool plans_itself(const InnCallNews *news, const InnOp *ops, int nops);
+static Jsonb *again_error(void);
 static void apply_asides(InnChanges *changes, const InnCallNews *news, const InnOp *ops, int nops);
 static bool is_async(InnOpKind kind);
 static void find_begun(Applying *applying);
@@ -92,6 +94,12 @@ inn_apply_ops(InnChanges *changes, const InnCallNews *news, const InnOp *ops, in
 {
 	Applying applying = {.changes = changes, .news = news, .ops = ops, .nops = nops};
 
+	if (plans_itself(news, ops, nops))
+	{
+		inn_apply_fault(changes, news,
+						&(InnCallFault){.error = again_error(), .retry_at = INN_NEVER});
+		return;
+	}
 	begin(&applying);
 	note_version(&applying);
 	apply_asides(changes, news, ops, nops);
@@ -114,6 +122,26 @@ inn_apply_ops(InnChanges *changes, const InnCallNews *news, const InnOp *ops, in
 		if (ops[i].kind != INN_OP_WAIT_FOR_EVENT)
 			apply(&applying, i);
 	}
+}
+
+/* Asked to run a planned step, it plans it once more, and would as often as it is asked. */
+static bool
+plans_itself(const InnCallNews *news, const InnOp *ops, int nops)
+{
+	for (int i = 0; i < nops && news->job->step_id != NULL; i++)
+	{
+		if (ops[i].kind == INN_OP_STEP_PLANNED && strcmp(ops[i].id, news->job->step_id) == 0)
+			return true;
+	}
+	return false;
+}
+
+static Jsonb *
+again_error(void)
+{
+	return inn_fault_make(
+		"Error", "The app was asked to run a step that it had planned, and planned it again: "
+				 "it may not support steps in parallel here.");
 }
 
 /* What does not change the way of the run. */

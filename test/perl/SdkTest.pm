@@ -441,15 +441,17 @@ sub check_cron
 	return;
 }
 
-# A durable endpoint: a request to the app that is a run; what the caller gets in the end.
+# A durable endpoint: a request to the app that is a run; what the caller gets in the end: the content, status => (200), headers by their names.
 sub check_endpoint
 {
-	my ($self, $path, $content) = @_;
+	my ($self, $path, $content, %more) = @_;
+	my $status = delete $more{status} // 200;
 	my $answer = HTTP::Tiny->new(timeout => 60)->get($self->app_url($path));
 	local $TODO = 'durable endpoints' if $answer->{content} =~ /there is nothing at/;
 
 	is($answer->{content}, $content, "$self->{mode}: $path answers");
-	is($answer->{status}, 200, "$self->{mode}: $path, status") or diag($answer->{content});
+	is($answer->{status}, $status, "$self->{mode}: $path, status") or diag($answer->{content});
+	is($answer->{headers}{$_}, $more{$_}, "$self->{mode}: $path, $_") for sort keys %more;
 	return;
 }
 

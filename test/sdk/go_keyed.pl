@@ -12,6 +12,9 @@ $sdk->check_sync('/api/inngest', '/api/checkpoint', '/api/stream');
 $sdk->play_brief('go.json', 'peer-go', 'go');
 $sdk->play_brief('go-checkpoint.json', 'peer-gocp', 'gocp');
 $sdk->play_brief('go-stream.json', 'peer-go-stream', 'gost');
+$sdk->check_endpoint('/endpoint/hello', '2');
+$sdk->check_endpoint('/endpoint/async?q=x', '2 of x', status => 201, 'x-answer' => 'yes');
+is($sdk->inn->sql("SELECT count(*) FROM inngest.runs WHERE function_id LIKE '%endpoint%'"), 2, 'a request to an endpoint is a run');
 $sdk->check_sanity;
 
 done_testing();

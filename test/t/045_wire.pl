@@ -380,6 +380,8 @@ is(streamed({ status => 500, headers => { 'x-inngest-no-retry' => 'false' }, bod
 is_deeply(streamed({ status => 201, body => { status => 206 } }), { kind => 'result', result => { status => 206 } }, 'what is in it is not another');
 is_deeply(streamed('{"a":1}'), { kind => 'result', result => { a => 1 } }, 'a 201 that is just that');
 is_deeply(streamed({ status => 7 }), { kind => 'result', result => { status => 7 } }, 'and one with a status that is none');
+is(read_answer({ status => 201, sdk => 'go:v0.16.0' }, '{"message":"json: unsupported value: NaN"}')->{error}{message},
+	'the streamed reply has no status. The response (no content type): {"message":"json: unsupported value: NaN"}', 'but one of Go has one, or is an error');
 like(streamed('{"status":206,"bo')->{error}{message}, qr/^could not read the streamed reply: /, 'one that was cut off');
 like(streamed('')->{error}{message}, qr/^could not read the streamed reply: /, 'one of nothing but blanks');
 is(read_answer({ status => 201 }, $json->encode({ status => 206, body => $ops }))->{error}{name}, 'not_sdk', 'one that is not of an SDK');

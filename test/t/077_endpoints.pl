@@ -154,6 +154,34 @@ subtest 'errors' => sub {
 	is_deeply([ @$answer{qw(status content)}, $answer->{headers}{'content-type'} ], [ 404, 'not here', 'text/html' ], 'one of Go may answer as it would its user');
 };
 
+subtest 'pages of Go' => sub {
+	my $n = 0;
+	my $shown = sub {
+		my (%page) = @_;
+		my $path = '/page' . ++$n;
+		$app->on($path, raw(%page, headers => { 'x-inngest-sdk' => 'go:v0.16.0', %{ $page{headers} // {} } }));
+		return output(begin({ path => $path }, [ op_discovery('d') ], retries => 0)->{json}{data}{token});
+	};
+	for my $case ([ 201, 'made' ], [ 201, '{"status":200,"id":5}' ], [ 206, 'a part' ], [ 206, '[1]' ], [ 503, 'not now' ], [ 200, '' ])
+	{
+		my ($status, $body) = @$case;
+		my $answer = $shown->(status => $status, body => $body, headers => { 'x-inngest-no-retry' => 'true' });
+		is_deeply([ @$answer{qw(status content)} ], $case, "$status $body");
+		is(detail()->{status}, 'COMPLETED', 'is the end of the run');
+	}
+	my $answer = $shown->(status => 302, body => '', headers => { location => '/there', 'set-cookie' => 'a=1; Path=/', 'x-own' => 'yes' });
+	is_deeply([ $answer->{status}, @{ $answer->{headers} }{qw(location set-cookie x-own x-run-id)} ], [ 302, '/there', 'a=1; Path=/', 'yes', undef ], 'with all headers');
+	$answer = $shown->(status => 303, body => '', headers => { 'x-run-id' => '01ARZ3NDEKTSV4RRFFQ69G5FAV' });
+	is($answer->{status}, 500, 'an endpoint that has begun another run');
+	like(detail()->{error}{message}, qr/answered HTTP 303 as to a new request: .*signing key/, 'is told so');
+
+	my @planned = map { op_planned($_) } qw(p1 p2);
+	$app->on('/parallel', with(ops(@planned), headers => { 'x-inngest-sdk' => 'go:v0.16.0' }));
+	begin({ path => '/parallel' }, [ op_discovery('d') ], retries => 1);
+	wait_for(sub { detail()->{status} eq 'FAILED' }, 'the end');
+	like(detail()->{error}{message}, qr/planned it again/, 'steps in parallel that are planned for ever fail');
+};
+
 subtest 'requests of the server' => sub {
 	$app->on('/fetched', raw(body => 'data'));
 	$app->on('/h', ops(op_fetch('get', url => "$origin/fetched", method => 'GET')), ops(op_complete(page('fetched'))));

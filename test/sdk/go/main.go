@@ -2,7 +2,7 @@
 // SDK has them.
 //
 // /api/inngest serves them without checkpointing, /api/checkpoint with it, /api/stream has one that
-// answers in streams, /api/flow those with flow control.  Environment: PORT, FAKE (URL of the
+// answers in streams, /api/flow those with flow control, /endpoint/* are durable endpoints.  Environment: PORT, FAKE (URL of the
 // service that fetch and AI steps talk to), and what the SDK reads: INNGEST_DEV, or
 // INNGEST_BASE_URL, INNGEST_SIGNING_KEY and INNGEST_EVENT_KEY.
 package main
@@ -23,6 +23,7 @@ import (
 	"github.com/inngest/inngestgo/group"
 	"github.com/inngest/inngestgo/pkg/checkpoint"
 	"github.com/inngest/inngestgo/step"
+	"github.com/inngest/inngestgo/stephttp"
 )
 
 type (
@@ -55,6 +56,8 @@ func main() {
 		})
 	}
 
+	endpoints()
+
 	listener, err := net.Listen("tcp", "127.0.0.1:"+os.Getenv("PORT"))
 	must(err)
 	fmt.Println("ready")
@@ -63,6 +66,28 @@ func main() {
 		os.Exit(0)
 	}()
 	must(http.Serve(listener, nil))
+}
+
+// Durable endpoints: requests that are runs.
+func endpoints() {
+	options := stephttp.SetupOpts{Domain: "endpoints-go"}
+	options.Optional.SigningKey = os.Getenv("INNGEST_SIGNING_KEY")
+	options.Optional.BaseURL = os.Getenv("INNGEST_BASE_URL")
+	provider := stephttp.Setup(options)
+	one := func(context.Context) (int, error) { return 1, nil }
+	http.HandleFunc("/endpoint/hello", provider.ServeHTTP(func(w http.ResponseWriter, r *http.Request) {
+		a, _ := step.Run(r.Context(), "e1", one)
+		b, _ := step.Run(r.Context(), "e2", one)
+		_, _ = fmt.Fprintf(w, "%d", a+b)
+	}))
+	http.HandleFunc("/endpoint/async", provider.ServeHTTP(func(w http.ResponseWriter, r *http.Request) {
+		a, _ := step.Run(r.Context(), "e1", one)
+		step.Sleep(r.Context(), "z", time.Second)
+		b, _ := step.Run(r.Context(), "e2", one)
+		w.Header().Set("X-Answer", "yes")
+		w.WriteHeader(201)
+		_, _ = fmt.Fprintf(w, "%d of %s", a+b, r.URL.Query().Get("q"))
+	}))
 }
 
 func must(err error) {

@@ -61,6 +61,7 @@ static TimestampTz maintain(bool reloaded);
 
 /* In this order: an event that has come goes before a timeout. */
 static const Duty duties[] = {
+	{"starting batches", inn_admit_batches_due, inn_admit_batches, inn_admit_batches_committed},
 	{"going on with runs that were busy", inn_waiters_due, inn_waiters_collect,
 	 inn_waiters_committed},
 	{"showing events to waiting runs", inn_resume_due, inn_resume_collect, inn_resume_committed},
@@ -105,6 +106,7 @@ decide_on_events(void)
 	next = inn_admit_queued(&changes);
 	inn_settle(&changes);
 	inn_work_commit();
+	inn_admit_committed();
 	return next;
 }
 

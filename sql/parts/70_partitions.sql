@@ -170,7 +170,7 @@ BEGIN
 		WHERE p.parent = partition_drop.parent AND p.upper <= now() - keep
 			-- what belongs to runs goes after them, because it stays with those that do
 			AND (p.parent IN ('events', 'function_runs')
-				OR NOT EXISTS (SELECT FROM inngest.partitions f WHERE f.parent = 'function_runs' AND f.upper <= p.upper))
+				OR NOT EXISTS (SELECT FROM inngest.partitions f WHERE f.parent = 'function_runs' AND f.lower < p.upper AND f.upper > p.lower))
 		ORDER BY p.upper
 	LOOP
 		EXECUTE format('SELECT count(*) FROM (SELECT FROM inngest.%I r WHERE %s LIMIT $1) x', part, rule)

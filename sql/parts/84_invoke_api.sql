@@ -27,8 +27,7 @@ DECLARE
 	reason  text;
 BEGIN
 	IF EXISTS (SELECT FROM inngest.queue q WHERE q.kind = 'admit' AND q.event_id = event AND q.function_id = function.id) THEN
-		-- not for ever if the clock has been set back since
-		IF clock_timestamp() BETWEEN event::timestamptz - give_up AND event::timestamptz + give_up THEN
+		IF clock_timestamp() < event::timestamptz + give_up THEN
 			status := 202;
 			body := to_jsonb(format('0 %s %s', floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint + look_ms, event));
 			RETURN;

@@ -404,9 +404,7 @@ inn_attempt_outcome(const InnFlight *flight, TimestampTz now, InnOutcomeOfCall *
 	InnClientReply *reply = flight->reply;
 	InnClientHeader *headers = NULL;
 	int nheaders = flight->is_endpoint ? headers_of(reply, &headers) : 0;
-	char run_id[INN_ULID_TEXT_LEN + 1];
 
-	inn_ulid_format(&flight->job.run_id, run_id);
 	inn_answer_read(
 		&(InnAnswer){
 			.trouble = troubles[reply->error],
@@ -420,7 +418,6 @@ inn_attempt_outcome(const InnFlight *flight, TimestampTz now, InnOutcomeOfCall *
 			.body = reply->body,
 			.size = reply->size,
 			.is_endpoint = flight->is_endpoint,
-			.run_id = run_id,
 			.headers = headers,
 			.nheaders = nheaders,
 		},

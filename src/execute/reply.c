@@ -55,7 +55,6 @@ static void read_stranger(const InnAnswer *answer, const Payload *payload,
 static bool is_about_ops(const Payload *payload);
 static void read_page(const InnAnswer *answer, InnOutcomeOfCall *outcome);
 static void take_for_new(const InnAnswer *answer, InnOutcomeOfCall *outcome);
-static const char *header_of(const InnAnswer *answer, const char *name);
 static void read_ops(const Payload *payload, InnOutcomeOfCall *outcome);
 static void read_result(const InnAnswer *answer, const Payload *payload, bool is_targeted,
 						InnOutcomeOfCall *outcome);
@@ -352,15 +351,7 @@ read_page(const InnAnswer *answer, InnOutcomeOfCall *outcome)
 {
 	JsonbParseState *state = NULL;
 	Jsonb *body = text_to_json(answer->body, answer->size);
-	const char *run_id = header_of(answer, "x-run-id");
 
-	/* It has begun another run; as often as it is called. */
-	if (run_id != NULL && strcmp(run_id, answer->run_id) != 0)
-	{
-		outcome->no_retry = true;
-		take_for_new(answer, outcome);
-		return;
-	}
 	if (body == NULL)
 	{
 		fail(outcome,
@@ -394,18 +385,6 @@ take_for_new(const InnAnswer *answer, InnOutcomeOfCall *outcome)
 								 "something may have taken the X-Run-ID header away, or it "
 								 "has another signing key.",
 								 answer->status)));
-}
-
-/* NULL if it is absent. */
-static const char *
-header_of(const InnAnswer *answer, const char *name)
-{
-	for (int i = 0; i < answer->nheaders; i++)
-	{
-		if (pg_strcasecmp(answer->headers[i].name, name) == 0)
-			return answer->headers[i].value;
-	}
-	return NULL;
 }
 
 static void

@@ -50,7 +50,6 @@ typedef struct InnAnswer
 
 	/* of a durable endpoint: ops may have any status (Go: 206), and what is none is the answer to its user */
 	bool is_endpoint;
-	const char *run_id; /* that it was called for */
 	const InnClientHeader *headers;
 	int nheaders;
 } InnAnswer;

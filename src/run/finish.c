@@ -26,7 +26,7 @@
 #include "store/batches.h"
 
 /* So much of results, or errors, is told to the others who have invoked a batch; beyond that, only that it is too much. */
-#define OTHERS_MAX_BYTES (128 * 1024 * 1024)
+#define OTHERS_MAX_BYTES (64 * 1024 * 1024)
 
 /* What all events about the end of a run say. */
 typedef struct Ended

@@ -26,6 +26,7 @@
 #include "base/claim.h"
 #include "base/errors.h"
 #include "base/ident.h"
+#include "base/redo.h"
 #include "base/timer.h"
 #include "run/finish.h"
 #include "run/flow.h"
@@ -40,6 +41,9 @@
 
 /* How soon to look again at an id, or a run, that an open transaction holds. */
 #define ADMIT_RETRY_USEC (INT64CONST(250) * 1000)
+
+/* And at what failed: it goes to the end of the queue for so long, and everything else goes on. */
+#define FAILURE_RETRY_USEC USECS_PER_MINUTE
 
 /* A decision on an event, and what comes of it. */
 typedef struct Decision
@@ -59,6 +63,10 @@ typedef enum Verdict
 	NEXT_TIME /* it depends on what this transaction has decided, and not written yet; so may all that come after it */
 } Verdict;
 
+static InnRedo admission_redo;
+static InnRedo batch_redo;
+static TimestampTz batches_at = DT_NOBEGIN; /* when the next one is over, as far as is known */
+
 static bool try_admit(const InnEvent *event, const InnFunction *function, InnRunList *runs);
 static bool claim_id(const InnEvent *event, pg_uuid_t *key);
 static InnRun new_run(const InnEvent *event, const InnFunction *function);
@@ -66,15 +74,16 @@ static const InnControls *controls_of(const InnEvent *event, const InnFunction *
 static InnControls *make_controls(const InnFlow *flow, const pg_uuid_t *function_id, Jsonb *event);
 static char *value_of(const char *key, Jsonb *event);
 static void end_debounces(TimestampTz now);
-static void end_batches(TimestampTz now, InnRunList *runs);
-static void start_batch(const InnBatch *batch, TimestampTz now, InnRunList *runs);
+static bool start_batch(const InnBatch *batch, TimestampTz now, InnRunList *runs);
+static void answer_batch(InnChanges *changes, const InnBatch *batch);
 static Verdict decide(const InnAdmission *admission, InnRunList *runs, InnChanges *changes,
 					  List **singletons);
 static Verdict decide_stateful(Decision *decision);
 static Verdict create(Decision *decision, const pg_uuid_t *key);
 static void throttle(const InnEntry *entry, TimestampTz when, InnRun *run);
 static Verdict make_room(Decision *decision, InnRun *run, InnControls *controls);
-static void answer_limited(const Decision *decision);
+static bool is_invocation(const InnEvent *event, const InnFunction *function);
+static int begin(InnRedo *redo, const char *what);
 static bool is_among(const List *keys, const pg_uuid_t *key);
 static void read_origin(const InnUlid *run_id, InnRunOrigin *origin, InnFunction *function,
 						InnEvent *event);
@@ -247,14 +256,15 @@ inn_admit_queued(InnChanges *changes)
 	InnRunList runs = {0};
 	List *singletons = NIL;
 	TimestampTz now = changes->now;
+	int max = begin(&admission_redo, "decide on an event");
 	int nadmissions;
 
 	end_debounces(now);
-	end_batches(now, &runs);
-	nadmissions = inn_queue_lock_admissions(now, ADMIT_BATCH, admissions);
+	nadmissions = inn_queue_lock_admissions(now, max, admissions);
 	for (int i = 0; i < nadmissions; i++)
 	{
-		Verdict verdict = decide(&admissions[i], &runs, changes, &singletons);
+		bool is_tried = inn_redo_try(&admission_redo, admissions[i].item_id);
+		Verdict verdict = is_tried ? decide(&admissions[i], &runs, changes, &singletons) : LATER;
 
 		if (verdict == NEXT_TIME)
 			break;
@@ -263,11 +273,30 @@ inn_admit_queued(InnChanges *changes)
 		/* To the end of the queue, so that nobody waits behind an id that is held for hours. */
 		if (verdict == LATER)
 			inn_queue_put_admission(&admissions[i].function_id, &admissions[i].event_id,
-									admissions[i].stage, now + ADMIT_RETRY_USEC);
+									admissions[i].stage,
+									now + (is_tried ? ADMIT_RETRY_USEC : FAILURE_RETRY_USEC));
 	}
 	inn_run_create(&runs);
-	return inn_sooner(inn_queue_next_admission(),
-					  inn_sooner(inn_debounces_next(), inn_batches_next()));
+	batches_at = inn_batches_next();
+	return inn_sooner(inn_queue_next_admission(), inn_debounces_next());
+}
+
+void
+inn_admit_committed(void)
+{
+	inn_redo_done(&admission_redo);
+}
+
+/* How many to try. */
+static int
+begin(InnRedo *redo, const char *what)
+{
+	int max;
+	int64 failed;
+
+	if (inn_redo_begin(redo, ADMIT_BATCH, &max, &failed))
+		ereport(LOG, errmsg("inngest could not %s, and will try again in a minute", what));
+	return max;
 }
 
 /* What has been debounced goes on as any other event. */
@@ -284,21 +313,48 @@ end_debounces(TimestampTz now)
 								now);
 }
 
-static void
-end_batches(TimestampTz now, InnRunList *runs)
+TimestampTz
+inn_admit_batches_due(void)
+{
+	return batches_at;
+}
+
+void
+inn_admit_batches(InnChanges *changes)
 {
 	InnBatch batches[ADMIT_BATCH];
-	int nbatches = inn_batches_take(now, ADMIT_BATCH, batches);
+	InnRunList runs = {0};
+	int max = begin(&batch_redo, "start a batch");
+	int nbatches = inn_batches_take(changes->now, max, batches);
 
 	for (int i = 0; i < nbatches; i++)
-		start_batch(&batches[i], now, runs);
+	{
+		int64 piece;
+
+		memcpy(&piece, &batches[i].id.bytes[sizeof(InnUlid) - sizeof(piece)], sizeof(piece));
+		if (!inn_redo_try(&batch_redo, piece))
+		{
+			batches[i].fire_at = changes->now + FAILURE_RETRY_USEC;
+			inn_batches_put(&batches[i]);
+		}
+		else if (!start_batch(&batches[i], changes->now, &runs))
+			answer_batch(changes, &batches[i]);
+	}
+	inn_run_create(&runs);
+	batches_at = inn_batches_next();
+}
+
+void
+inn_admit_batches_committed(void)
+{
+	inn_redo_done(&batch_redo);
 }
 
 /*
  * Its first event stands for all where one is looked at.  What was gathered has been let through: it has no rate limit, and its ids
- * are not looked at (semantics.md 2.4).
+ * are not looked at (semantics.md 2.4).  False if its function was deleted.
  */
-static void
+static bool
 start_batch(const InnBatch *batch, TimestampTz now, InnRunList *runs)
 {
 	InnFunction function;
@@ -308,9 +364,10 @@ start_batch(const InnBatch *batch, TimestampTz now, InnRunList *runs)
 	InnEntry entry = {.function = &function, .flow = &flow, .now = now};
 	InnRun run;
 
-	if (!inn_functions_by_id(&batch->key.function_id, &function) || function.is_archived ||
-		!inn_batches_events(&batch->id, 1, &events, &nevents))
-		return;
+	if (!inn_functions_by_id(&batch->key.function_id, &function) || function.is_archived)
+		return false;
+	if (!inn_batches_events(&batch->id, 1, &events, &nevents))
+		return true;
 	inn_flow_read(inn_functions_config(&function.id), &flow);
 	entry.event = &events[0];
 	entry.json = inn_event_to_jsonb(&events[0]);
@@ -325,6 +382,25 @@ start_batch(const InnBatch *batch, TimestampTz now, InnRunList *runs)
 		throttle(&entry, now, &run);
 	}
 	inn_run_list_add(runs, &run);
+	return true;
+}
+
+/* To those who have invoked a function that was deleted since. */
+static void
+answer_batch(InnChanges *changes, const InnBatch *batch)
+{
+	InnFunction function;
+	InnEvent *events;
+	int nevents;
+
+	if (!inn_functions_by_id(&batch->key.function_id, &function) ||
+		!inn_batches_events(&batch->id, 0, &events, &nevents))
+		return;
+	for (int i = 0; i < nevents; i++)
+	{
+		if (is_invocation(&events[i], &function))
+			inn_finish_announce_missing(changes, &events[i], function.slug);
+	}
 }
 
 static Verdict
@@ -342,8 +418,14 @@ decide(const InnAdmission *admission, InnRunList *runs, InnChanges *changes, Lis
 
 	/* Retention or a deletion may have been faster. */
 	if (!inn_events_read(&admission->event_id, &event) ||
-		!inn_functions_by_id(&admission->function_id, &function) || function.is_archived)
+		!inn_functions_by_id(&admission->function_id, &function))
 		return DECIDED;
+	if (function.is_archived)
+	{
+		if (is_invocation(&event, &function))
+			inn_finish_announce_missing(changes, &event, function.slug);
+		return DECIDED;
+	}
 	if (!function.is_stateful && admission->stage == INN_ADMISSION_NEW)
 		return try_admit(&event, &function, runs) ? DECIDED : LATER;
 
@@ -368,7 +450,7 @@ decide_stateful(Decision *decision)
 	if (decision->stage == INN_ADMISSION_NEW && inn_batch_keep(entry, &batch, &is_full))
 	{
 		if (is_full)
-			start_batch(&batch, entry->now, decision->runs);
+			(void) start_batch(&batch, entry->now, decision->runs);
 		return DECIDED;
 	}
 	if (has_key && !claim_id(event, &key))
@@ -377,8 +459,8 @@ decide_stateful(Decision *decision)
 	{
 		InnRateVerdict verdict = inn_rate_limit_spend(entry);
 
-		if (verdict == INN_RATE_LIMITED)
-			answer_limited(decision);
+		if (verdict == INN_RATE_LIMITED && is_invocation(event, entry->function))
+			inn_finish_announce_limited(decision->changes, event, entry->function->slug);
 		if (verdict != INN_RATE_FREE)
 			return DECIDED;
 		decision->stage = INN_ADMISSION_WITHIN_RATE;
@@ -475,20 +557,18 @@ make_room(Decision *decision, InnRun *run, InnControls *controls)
 }
 
 /* Who has invoked the function waits for it. */
-static void
-answer_limited(const Decision *decision)
+static bool
+is_invocation(const InnEvent *event, const InnFunction *function)
 {
-	const InnEvent *event = decision->entry.event;
-	const InnFunction *function = decision->entry.function;
 	char id[INN_UUID_TEXT_SIZE];
 	char *invoked;
 
 	if (strcmp(event->name, INN_EVENT_INVOKED) != 0)
-		return;
+		return false;
 	invoked = inn_event_invoked(event);
 	inn_uuid_format(&function->id, id);
-	if (invoked != NULL && (strcmp(invoked, function->slug) == 0 || strcmp(invoked, id) == 0))
-		inn_finish_announce_limited(decision->changes, event, function->slug);
+	return invoked != NULL &&
+		   (strcmp(invoked, function->slug) == 0 || pg_strcasecmp(invoked, id) == 0);
 }
 
 static bool

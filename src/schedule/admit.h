@@ -35,5 +35,11 @@ extern InnUlid inn_admit_again(const InnUlid *run_id, const char *from_step, Jso
  * ask again: now if there may be more, INN_NEVER if there is nothing to decide.
  */
 extern TimestampTz inn_admit_queued(InnChanges *changes);
+extern void inn_admit_committed(void);
+
+/* Start batches whose time is over; the same, but that asking when runs no query. */
+extern TimestampTz inn_admit_batches_due(void);
+extern void inn_admit_batches(InnChanges *changes);
+extern void inn_admit_batches_committed(void);
 
 #endif /* INN_ADMIT_H */

@@ -221,6 +221,9 @@ inn_due_jobs_collect(InnChanges *changes)
 static void
 act_on_job(InnChanges *changes, const InnJob *job)
 {
+	/* Its timeout has come in the same pass. */
+	if (job->kind != INN_JOB_PLACE_FREED && inn_changes_is_ending(changes, &job->run_id))
+		return;
 	switch (job->kind)
 	{
 		case INN_JOB_CALL:

@@ -77,7 +77,8 @@ inn_places_due(void)
 static TimestampTz
 due(void)
 {
-	return states == NULL ? give_at : Max(look_at, give_at);
+	/* after a failure look_at may be what the failed transaction left */
+	return states == NULL || is_changed ? give_at : Max(look_at, give_at);
 }
 
 void

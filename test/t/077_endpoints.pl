@@ -171,9 +171,6 @@ subtest 'pages of Go' => sub {
 	}
 	my $answer = $shown->(status => 302, body => '', headers => { location => '/there', 'set-cookie' => 'a=1; Path=/', 'x-own' => 'yes' });
 	is_deeply([ $answer->{status}, @{ $answer->{headers} }{qw(location set-cookie x-own x-run-id)} ], [ 302, '/there', 'a=1; Path=/', 'yes', undef ], 'with all headers');
-	$answer = $shown->(status => 303, body => '', headers => { 'x-run-id' => '01ARZ3NDEKTSV4RRFFQ69G5FAV' });
-	is($answer->{status}, 500, 'an endpoint that has begun another run');
-	like(detail()->{error}{message}, qr/answered HTTP 303 as to a new request: .*signing key/, 'is told so');
 
 	my @planned = map { op_planned($_) } qw(p1 p2);
 	$app->on('/parallel', with(ops(@planned), headers => { 'x-inngest-sdk' => 'go:v0.16.0' }));

@@ -159,6 +159,36 @@ subtest 'throttle and the future' => sub {
 		'6 3 5 1', 'in the order of their times, by the keys they had when they were created');
 };
 
+subtest 'a throttle and a timeout that come due together' => sub {
+	$inn->set_time('2032-06-10 00:00:00Z');
+	$inn->register('both', 'both', { throttle => { limit => 1, period => '1h' }, timeouts => { start => '30s' } });
+	$inn->send('both', data => { n => $_ }, ts => '2032-06-10 00:01:00Z') for 1, 2;
+	is(decided('both'), '1 2', 'two runs');
+	$inn->advance('2 minutes');
+	wait_for(sub { runs('both', 'r.status') eq 'CANCELLED CANCELLED' }, 'their timeout');
+	is(starts('both'), '', 'nothing is left of them');
+	send_all('both', { n => 3 });
+	decided('both');
+	is($inn->sql("SELECT run_at <= inngest_test.now() FROM inngest.queue WHERE function_id = (SELECT id FROM inngest.functions WHERE slug = 'both')"), 't', 'and they have spent nothing');
+};
+
+subtest 'an event that cannot be decided on' => sub {
+	$inn->set_time('2032-06-20 00:00:00Z');
+	$inn->register($_, $_, { throttle => { limit => 100, period => '1s' } }) for qw(bad-luck good-luck);
+	$inn->sql(q(CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''no run today''; END'));
+	my $id = $inn->sql(q(SELECT id FROM inngest.functions WHERE slug = 'bad-luck'));
+	$inn->sql("CREATE TRIGGER refuse BEFORE INSERT ON inngest.function_runs FOR EACH ROW WHEN (NEW.function_id = '$id') EXECUTE FUNCTION refuse()");
+	my $at = $inn->mark_log;
+	send_all('bad-luck', { n => 1 });
+	send_all('good-luck', { n => $_ }) for 1 .. 3;
+	wait_for(sub { runs('good-luck', 'r.status') eq 'QUEUED QUEUED QUEUED' }, 'does not keep others');
+	$inn->wait_for_log(qr/inngest could not decide on an event, and will try again in a minute/, $at);
+	$inn->sql('DROP FUNCTION refuse CASCADE');
+	$inn->advance('1 minute');
+	wait_for(sub { runs('bad-luck', 'r.status') eq 'QUEUED' }, 'it is tried again');
+	pass('and is not lost');
+};
+
 subtest 'a throttled call of the future' => sub {
 	my $app = StubApp->new(inn => $inn, id => 'later');
 	my %throttle = (throttle => { limit => 1, period => '1h' });
@@ -232,6 +262,20 @@ subtest 'invoked beyond the rate' => sub {
 	$inn->send('call');
 	wait_for(sub { runs('stub-caller', 'r.status') eq 'COMPLETED FAILED' }, 'the second call');
 	like($inn->sql("SELECT memo::text FROM inngest.steps WHERE op = 'invoke' ORDER BY position DESC LIMIT 1"), qr/invoked function is rate limited/, 'the caller is told at once');
+	my $id = uc $inn->sql("SELECT id FROM inngest.functions WHERE slug = 'stub-limited'");
+	$app->on('caller', program(op_invoke('i', function_id => $id, payload => {}), done(echo('step i'))));
+	$inn->send('call');
+	wait_for(sub { runs('stub-caller', 'r.status') eq 'COMPLETED FAILED FAILED' }, 'also if he calls it by its id');
+
+	$app->function('fleeting', debounce => { period => '1m' });
+	$app->on('caller', program(op_invoke('i', function_id => 'stub-fleeting', payload => {}), done(echo('step i'))));
+	$app->register;
+	$inn->send('call');
+	wait_for(sub { $inn->sql('SELECT count(*) FROM inngest.debounces d JOIN inngest.functions f ON f.id = d.function_id WHERE slug = \'stub-fleeting\'') == 1 }, 'a debounced invocation');
+	$inn->sql("SELECT inngest.delete_function('stub-fleeting')");
+	$inn->advance('2 minutes');
+	wait_for(sub { runs('stub-caller', 'r.status') eq 'COMPLETED FAILED FAILED FAILED' }, 'the caller of a function that is deleted before its run begins');
+	like($inn->sql("SELECT memo::text FROM inngest.steps WHERE op = 'invoke' ORDER BY position DESC LIMIT 1"), qr/could not find function/, 'is told');
 };
 
 subtest 'retention' => sub {

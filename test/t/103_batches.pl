@@ -28,6 +28,8 @@ $app->function('invoked', batchEvents => { maxSize => 2, timeout => '10s' });
 $app->function('invoker', events => ['invoker']);
 $app->function('crowded', batchEvents => { maxSize => 600, timeout => '1h' });
 $app->function('crowd', events => ['crowd']);
+$app->function('fleeting', batchEvents => { maxSize => 5, timeout => '10s' });
+$app->function('hopeful', events => ['hopeful'], retries => 0);
 $app->function('heavy', batchEvents => { maxSize => 50, timeout => '1h' });
 $app->function('porter', events => ['porter'], retries => 0);
 $app->function('broken', events => ['broken'], batchEvents => { maxSize => 2, timeout => '10s' }, retries => 0);
@@ -204,6 +206,16 @@ subtest 'failed' => sub {
 	is(scalar(runs('handler')), 1, 'once');
 };
 
+subtest 'deleted while somebody waits for it' => sub {
+	$app->on('hopeful', program(op_invoke('i', function_id => 'stub-fleeting', payload => {}), done(echo('step i'))));
+	send_all('hopeful', numbered(1 .. 3));
+	wait_for(sub { $inn->sql("SELECT sum(nevents) FROM inngest.batches b JOIN inngest.functions f ON f.id = b.function_id WHERE f.slug = 'stub-fleeting'") eq '3' }, 'an open batch');
+	$inn->sql("SELECT inngest.delete_function('stub-fleeting')");
+	$inn->advance('10 seconds');
+	wait_for(sub { $inn->sql("SELECT count(*) FROM inngest.runs WHERE function_id = 'stub-hopeful' AND status = 'FAILED'") == 3 }, 'all are told');
+	like($inn->sql("SELECT memo::text FROM inngest.steps WHERE op = 'invoke' ORDER BY position DESC LIMIT 1"), qr/could not find function/, 'why');
+};
+
 subtest 'a result for many' => sub {
 	my $ended = sub { return $inn->sql("SELECT coalesce(string_agg(status || ' ' || n, ', ' ORDER BY status), '') FROM (SELECT status, count(*) AS n FROM inngest.runs WHERE function_id = 'stub-porter' GROUP BY status) x") };
 	$app->on('porter', program(op_invoke('i', function_id => 'stub-heavy', payload => {}), done('told')));
@@ -214,7 +226,7 @@ subtest 'a result for many' => sub {
 	send_all('porter', numbered(51 .. 100));
 	wait_for(sub { $ended->() eq 'COMPLETED 51, FAILED 49' }, 'one that is too large for so many is told to the first');
 	is($inn->sql("SELECT DISTINCT inngest.run_result(r)->>'message' FROM inngest.function_runs r WHERE r.outcome = 'FAILED' AND r.function_id = (SELECT id FROM inngest.functions WHERE slug = 'stub-porter')"),
-		'the result of the batch has 3000012 bytes, too many to be told to each of 49 who have invoked it: all may get 134217728 together', 'the others learn why not');
+		'the result of the batch has 3000012 bytes, too many to be told to each of 49 who have invoked it: all may get 67108864 together', 'the others learn why not');
 };
 
 subtest 'shown' => sub {

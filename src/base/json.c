@@ -31,6 +31,10 @@
 #include "base/number.h"
 
 static int parse(PGFunction input, const char *text, size_t len, Datum *out, char **error);
+static char *mend_surrogates(const char *text, size_t len);
+static int code_unit(const char *text, size_t len, size_t at);
+static bool is_high_surrogate(int unit);
+static bool is_low_surrogate(int unit);
 static Datum call_input(PGFunction input, const char *text, size_t len);
 static bool is_fault_of_text(int sqlerrcode);
 static char *describe_fault(const ErrorData *fault);
@@ -48,6 +52,7 @@ InnJsonFault
 inn_json_read(const char *text, size_t len, Jsonb **out, char **error)
 {
 	Datum result;
+	char *mended;
 	char *ignored;
 	int sqlerrcode;
 
@@ -68,6 +73,11 @@ inn_json_read(const char *text, size_t len, Jsonb **out, char **error)
 	}
 
 	sqlerrcode = parse(jsonb_in, text, len, &result, error);
+	if (sqlerrcode != 0 && (mended = mend_surrogates(text, len)) != NULL)
+	{
+		pfree(*error);
+		sqlerrcode = parse(jsonb_in, mended, len, &result, error);
+	}
 	if (sqlerrcode != 0)
 	{
 		/* json keeps escapes as they are, so what it takes is JSON */
@@ -85,6 +95,59 @@ inn_json_read(const char *text, size_t len, Jsonb **out, char **error)
 	}
 	*out = DatumGetJsonbP(result);
 	return INN_JSON_GOOD;
+}
+
+/*
+ * Half a surrogate pair is what is left of an emoji that was cut in two, as JavaScript does it.  It is no character, so U+FFFD takes
+ * its place, as in the original (Go's encoding/json).  A copy of the text, or NULL if there is none.
+ */
+static char *
+mend_surrogates(const char *text, size_t len)
+{
+	char *copy = NULL;
+
+	for (size_t i = 0; i + 1 < len; i++)
+	{
+		int unit;
+
+		if (text[i] != '\\')
+			continue;
+		unit = code_unit(text, len, i);
+		if (is_high_surrogate(unit) && is_low_surrogate(code_unit(text, len, i + 6)))
+			i += 6;
+		else if (is_high_surrogate(unit) || is_low_surrogate(unit))
+		{
+			if (copy == NULL)
+				copy = pnstrdup(text, len);
+			memcpy(&copy[i + 2], "fffd", 4);
+		}
+		i++; /* what is escaped */
+	}
+	return copy;
+}
+
+/* Of the escape that begins here; -1 if there is none of four digits. */
+static int
+code_unit(const char *text, size_t len, size_t at)
+{
+	char digits[5] = {0};
+
+	if (at + 6 > len || text[at] != '\\' || text[at + 1] != 'u')
+		return -1;
+	memcpy(digits, &text[at + 2], 4);
+	return strspn(digits, "0123456789abcdefABCDEF") == 4 ? (int) strtol(digits, NULL, 16) : -1;
+}
+
+static bool
+is_high_surrogate(int unit)
+{
+	return unit >= 0xD800 && unit < 0xDC00;
+}
+
+static bool
+is_low_surrogate(int unit)
+{
+	return unit >= 0xDC00 && unit < 0xE000;
 }
 
 /* Call an input function: 0, or the SQLSTATE and the sentence of its error. */

@@ -24,9 +24,9 @@
 typedef enum InnJsonFault
 {
 	INN_JSON_GOOD,
-	INN_JSON_SYNTAX,   /* it is no JSON */
-	INN_JSON_NOT_UTF8, /* nor is it text */
-	INN_JSON_UNSTORABLE, /* JSON, but jsonb cannot hold it: \u0000, half a surrogate pair, nesting, long numbers */
+	INN_JSON_SYNTAX,	 /* it is no JSON */
+	INN_JSON_NOT_UTF8,	 /* nor is it text */
+	INN_JSON_UNSTORABLE, /* JSON, but jsonb cannot hold it: \u0000, nesting, long numbers */
 	INN_JSON_TOO_LONG
 } InnJsonFault;
 
@@ -38,6 +38,8 @@ typedef enum InnJsonFault
  * Bad input never raises an error: not invalid UTF-8, not nesting deeper than
  * max_stack_depth allows, not a number or an escape that jsonb cannot hold.
  * Anything that is not the text's fault, such as lack of memory, is raised.
+ *
+ * An escape of half a surrogate pair is read as U+FFFD.
  *
  * Results are made in the current memory context, and what the parser left
  * behind stays there too, so call this in a context that is soon reset.

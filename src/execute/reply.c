@@ -7,7 +7,7 @@
  * streamed reply is 201 at first, before anybody knows how it will end, and holds the real one as JSON; that is taken
  * out and then read like any other [open_envelope].
  *
- * Nothing of what was answered is dropped silently.  JSON that jsonb cannot hold (\u0000, half a surrogate pair) is an
+ * Nothing of what was answered is dropped silently.  JSON that jsonb cannot hold (\u0000) is an
  * error of the attempt that says so; only what is no JSON at all is taken as a text.
  *
  * IDENTIFICATION

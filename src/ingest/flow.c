@@ -63,7 +63,7 @@ static const InnField batch_events[] = {
 };
 
 static const InnField priority[] = {
-	{"run", INN_FIELD_EXPRESSION, REQUIRED},
+	{"run", INN_FIELD_EXPRESSION},
 };
 
 static const char *const singleton_modes[] = {"skip", "cancel", NULL};
@@ -89,8 +89,8 @@ static const struct
 };
 
 /* members of the object "timeouts" */
-static const InnField start_timeout = {"start", INN_FIELD_DURATION, OPTIONAL, 1};
-static const InnField finish_timeout = {"finish", INN_FIELD_DURATION, OPTIONAL, 1};
+static const InnField start_timeout = {"start", INN_FIELD_DURATION, OPTIONAL, 0};
+static const InnField finish_timeout = {"finish", INN_FIELD_DURATION, OPTIONAL, 0};
 
 /* members of an entry of the array "cancel" */
 static const InnField cancel_event = {"event", INN_FIELD_TEXT, REQUIRED, 1, EVENT_NAME_MAX_CHARS};

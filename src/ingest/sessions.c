@@ -14,6 +14,8 @@
  */
 #include "postgres.h"
 
+#include "utils/fmgrprotos.h"
+
 #include "base/errors.h"
 #include "base/json.h"
 #include "ingest/sessions.h"
@@ -33,6 +35,7 @@ typedef struct Sessions
 
 static bool read_sessions(JsonbContainer *meta, const char *key, Sessions *sessions,
 						  InnRefusal *refusal);
+static JsonbValue text_of(Numeric number);
 static bool judge_session(const Session *session, const char *where, InnRefusal *refusal);
 static Sessions merge(const Sessions *given, const Sessions *inherited);
 static bool has_key(const Sessions *sessions, const JsonbValue *key);
@@ -44,15 +47,23 @@ bool
 inn_sessions_from_json(JsonbContainer *event, Jsonb **meta, InnRefusal *refusal)
 {
 	JsonbValue value;
-	Sessions given, inherited, merged;
 
 	*meta = NULL;
 	if (!inn_json_find(event, "meta", &value) || value.type == jbvNull)
 		return true;
 	if (value.type != jbvBinary || !JsonContainerIsObject(value.val.binary.data))
 		return refuse(refusal, "event field \"meta\" must be an object");
-	if (!read_sessions(value.val.binary.data, "sessions", &given, refusal) ||
-		!read_sessions(value.val.binary.data, "propagated_sessions", &inherited, refusal))
+	return inn_sessions_merge(value.val.binary.data, meta, refusal);
+}
+
+bool
+inn_sessions_merge(JsonbContainer *given_meta, Jsonb **meta, InnRefusal *refusal)
+{
+	Sessions given, inherited, merged;
+
+	*meta = NULL;
+	if (!read_sessions(given_meta, "sessions", &given, refusal) ||
+		!read_sessions(given_meta, "propagated_sessions", &inherited, refusal))
 		return false;
 
 	merged = merge(&given, &inherited);
@@ -88,12 +99,23 @@ read_sessions(JsonbContainer *meta, const char *key, Sessions *sessions, InnRefu
 	while (JsonbIteratorNext(&it, &session.key, true) == WJB_KEY)
 	{
 		(void) JsonbIteratorNext(&it, &session.id, true);
+		if (session.id.type == jbvNumeric)
+			session.id = text_of(session.id.val.numeric);
 		if (!judge_session(&session, key, refusal))
 			return false;
 		sessions->items[sessions->count++] = session;
 	}
 	qsort(sessions->items, sessions->count, sizeof(Session), compare_keys);
 	return true;
+}
+
+/* All ids are texts. */
+static JsonbValue
+text_of(Numeric number)
+{
+	char *text = DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(number)));
+
+	return (JsonbValue){.type = jbvString, .val.string = {.len = (int) strlen(text), .val = text}};
 }
 
 static bool
@@ -105,7 +127,7 @@ judge_session(const Session *session, const char *where, InnRefusal *refusal)
 		return refuse(refusal,
 					  psprintf("a key in \"meta.%s\" is too long: %d bytes, the limit is %d", where,
 							   session->key.val.string.len, INN_MAX_SESSION_KEY));
-	if (id->type != jbvString && id->type != jbvNumeric && id->type != jbvNull)
+	if (id->type != jbvString && id->type != jbvNull)
 		return refuse(refusal,
 					  psprintf("a session id in \"meta.%s\" must be a string or a number", where));
 	if (id->type == jbvString && id->val.string.len > INN_MAX_SESSION_ID)

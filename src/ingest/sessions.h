@@ -19,4 +19,7 @@
  */
 extern bool inn_sessions_from_json(JsonbContainer *event, Jsonb **meta, InnRefusal *refusal);
 
+/* The same from an object that is one's "meta". */
+extern bool inn_sessions_merge(JsonbContainer *given_meta, Jsonb **meta, InnRefusal *refusal);
+
 #endif /* INN_SESSIONS_H */

@@ -11,7 +11,10 @@
 #include "postgres.h"
 
 #include "ingest/accept.h"
+#include "ingest/sessions.h"
 #include "ingest/settle.h"
+
+static void merge_sessions(InnEvent *event);
 
 void
 inn_settle(InnChanges *changes)
@@ -22,6 +25,22 @@ inn_settle(InnChanges *changes)
 	inn_changes_write(changes);
 	if (changes->nevents == 0)
 		return;
+	for (int i = 0; i < changes->nevents; i++)
+		merge_sessions(&changes->events[i]);
 	submission = (InnSubmission){.events = changes->events, .nevents = changes->nevents};
 	inn_accept(submissions, lengthof(submissions));
+}
+
+/* What an app says of the sessions of an invocation, or of what it defers, is judged as in events that it sends; but nothing can be refused any more. */
+static void
+merge_sessions(InnEvent *event)
+{
+	Jsonb *given = event->meta;
+	InnRefusal refusal;
+
+	if (given == NULL)
+		return;
+	if (!inn_sessions_merge(&given->root, &event->meta, &refusal))
+		ereport(LOG, errmsg("inngest dropped the sessions of an event \"%s\": %s", event->name,
+							refusal.message));
 }

@@ -100,7 +100,12 @@ read_op(JsonbContainer *object, InnOp *op, char **error)
 	JsonbValue value;
 
 	if (!read_kind(object, op, error) || !read_id(object, op, error) ||
-		!is_small_enough(object, "data", error) || !is_small_enough(object, "error", error))
+		!is_small_enough(object, "error", error))
+		return false;
+
+	/* The result of a function is no step's, and as large as an answer may be. */
+	if (op->kind != INN_OP_RUN_COMPLETE && op->kind != INN_OP_SYNC_RUN_COMPLETE &&
+		!is_small_enough(object, "data", error))
 		return false;
 
 	/* Whatever is wrong with a defer is no fault of the call (run/defer.h). */
@@ -272,7 +277,6 @@ is_small_enough(JsonbContainer *object, const char *key, char **error)
 
 	if (!inn_json_find(object, key, &value) || inn_jcs_is_within(&value, INN_STEP_MAX_BYTES))
 		return true;
-	*error =
-		psprintf("\"%s\" has more than %d bytes, or no canonical JSON", key, INN_STEP_MAX_BYTES);
+	*error = psprintf("\"%s\" of a step has more than %d bytes of JSON", key, INN_STEP_MAX_BYTES);
 	return false;
 }

@@ -111,7 +111,7 @@ for my $key (qw(opts data error))
 	my $read = "inngest_test.read_ops(jsonb_build_object('op', 'StepRun', 'id', 'a', '$key', $value))";
 
 	is($inn->sql("SELECT " . sprintf($read, 0) . " ->> 'error'"), '', "$key of 4 MB");
-	is($inn->sql("SELECT " . sprintf($read, 1) . " ->> 'error'"), "\"$key\" has more than 4194304 bytes, or no canonical JSON (op 0)", "refused: $key of more than 4 MB");
+	is($inn->sql("SELECT " . sprintf($read, 1) . " ->> 'error'"), "\"$key\" of a step has more than 4194304 bytes of JSON (op 0)", "refused: $key of more than 4 MB");
 }
 
 # ---- calls ----
@@ -266,14 +266,13 @@ for my $case (
 	[ " \n", undef, 'nothing but blanks is null' ],
 	[ 'a "b" \u0000', 'a "b" \u0000', 'no JSON, but a text' ],
 	[ Encode::encode_utf8("\x{e4}\x{1f600}"), "\x{e4}\x{1f600}", 'of any language' ],
-	[ '{"a":1', '{"a":1', 'so is what begins like JSON' ])
+	[ '{"a":1', '{"a":1', 'so is what begins like JSON' ],
+	[ '"x\ud83d"', "x\x{fffd}", 'half a surrogate pair is no character' ])
 {
 	is_deeply(result_of($case->[0]), { kind => 'result', result => $case->[1] }, "result: $case->[2]");
 }
 for my $case (
 	[ '{"a":"x\u0000"}', qr/\\u0000 cannot be converted to text/, '\u0000' ],
-	[ '"\ud83d"', qr/surrogate/, 'half a surrogate pair' ],
-	[ '"\ud83dx"', qr/surrogate/, 'half a surrogate pair and more' ],
 	[ '[' x 100000 . ']' x 100000, qr/Stack depth limit exceeded/, 'deep nesting' ],
 	[ '1e500', qr/beyond the range of a double/, 'a number that is no double' ],
 	[ '1.7976931348623159e308', qr/beyond the range of a double/, 'nor this one' ],

@@ -142,6 +142,24 @@ subtest 'by SQL' => sub {
 	like($inn->sql_error(q(SELECT inngest.send_event('inngest/function.invoked', '{"_inngest": {"fn_id": "pulled"}}'))), qr/^IN003/, 'nobody else may send that event');
 };
 
+subtest 'sessions' => sub {
+	my %cases = (
+		inherited => [ { propagated_sessions => { chat => 'c' } }, '{"sessions": {"chat": "c"}}' ],
+		own => [ { sessions => { own => 'o', chat => undef, n => 5 }, propagated_sessions => { chat => 'c', more => 'm' } }, '{"sessions": {"n": "5", "own": "o", "more": "m"}}' ],
+		none => [ { sessions => undef, propagated_sessions => { chat => 'c' } }, '' ],
+		wrong => [ { sessions => { own => [] } }, '' ]);
+	invokes("with-$_", function_id => 'stub-child', payload => { meta => $cases{$_}[0] }) for sort keys %cases;
+	$app->register;
+	$inn->mark_log;
+	for my $case (sort keys %cases)
+	{
+		my $run = start("with-$case");
+		ok(exists got($run)->{data}, "$case: it is answered");
+		is($inn->sql("SELECT meta FROM inngest.events WHERE name = 'inngest/function.invoked' AND data->'_inngest'->>'correlation_id' LIKE '$run.%'"), $cases{$case}[1], "$case: merged, as in events that are sent");
+	}
+	$inn->wait_for_log(qr/inngest dropped the sessions of an event "inngest\/function.invoked": a session id in "meta.sessions" must be a string or a number/);
+};
+
 subtest 'over HTTP' => sub {
 	my $answer = $inn->http('POST', '/invoke/stub-child', { data => { n => 4 }, user => { y => 2 } });
 	is_deeply([ $answer->{status}, $answer->{json}{status} ], [ 200, 200 ], 'accepted');

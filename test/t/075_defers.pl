@@ -141,4 +141,10 @@ subtest 'limits' => sub {
 	is(scheduled($run), 20, 'as many events');
 };
 
+subtest 'sessions' => sub {
+	my $run = ended([ ops(defer('a', meta => { propagated_sessions => { chat => 'c' } }), defer('b', meta => { sessions => undef }), defer('c'), op_complete('over')) ]);
+	is($inn->sql("SELECT string_agg(coalesce(meta::text, '-'), ' ' ORDER BY data->>'to') FROM inngest.events WHERE name = 'inngest/deferred.schedule' AND data #>> '{_inngest,parent_run_id}' = '$run->{id}'"),
+		'{"sessions": {"chat": "c"}} - -', 'are merged, as in events that are sent');
+};
+
 done_testing();

@@ -104,6 +104,7 @@ inn_json_read(const char *text, size_t len, Jsonb **out, char **error)
 static char *
 mend_surrogates(const char *text, size_t len)
 {
+	static const char replacement[] = {'f', 'f', 'f', 'd'};
 	char *copy = NULL;
 
 	for (size_t i = 0; i + 1 < len; i++)
@@ -119,7 +120,7 @@ mend_surrogates(const char *text, size_t len)
 		{
 			if (copy == NULL)
 				copy = pnstrdup(text, len);
-			memcpy(&copy[i + 2], "fffd", 4);
+			memcpy(&copy[i + 2], replacement, sizeof(replacement));
 		}
 		i++; /* what is escaped */
 	}

@@ -142,6 +142,12 @@ CREATE VIEW inngest.needed_events AS
 	SELECT d.event_id FROM inngest.debounces d;
 COMMENT ON VIEW inngest.needed_events IS 'internal: events of runs that have not ended, or not begun yet';
 
+CREATE VIEW inngest.needed_runs AS
+	SELECT r.id FROM inngest.function_runs_default r
+	UNION ALL
+	SELECT r.id FROM inngest.function_runs r WHERE r.outcome IS NULL;
+COMMENT ON VIEW inngest.needed_runs IS 'internal: runs that have not ended, or have outlived their partition and are kept';
+
 /* Rows of a table that retention must not touch, as a condition on its alias r. */
 CREATE FUNCTION inngest.retained_rows(parent text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -150,8 +156,7 @@ AS $$
 		WHEN 'events' THEN 'EXISTS (SELECT FROM inngest.needed_events n WHERE n.id = r.id)'
 		WHEN 'function_runs' THEN 'r.outcome IS NULL'
 		WHEN 'batch_events' THEN 'EXISTS (SELECT FROM inngest.needed_batches n WHERE n.id = r.batch_id)'
-		-- of runs that have outlived their partition, as long as those are kept
-		ELSE 'EXISTS (SELECT FROM inngest.function_runs_default u WHERE u.id = r.run_id)'
+		ELSE 'EXISTS (SELECT FROM inngest.needed_runs n WHERE n.id = r.run_id)'
 	END
 $$;
 COMMENT ON FUNCTION inngest.retained_rows IS 'internal: which rows of a table retention keeps, as a condition';

@@ -4,7 +4,8 @@
  *	  Reading JSON text, and reading and writing jsonb by key.
  *
  * The parser is jsonb's input function, so that what is refused here and what
- * is refused in SQL are the same.  It reports bad text by raising an error,
+ * is refused in SQL are the same (but half surrogate pairs, which senders cannot
+ * help).  It reports bad text by raising an error,
  * which parse() turns into a value without a subtransaction.  That is
  * sound because the input function only computes: it reads no table, takes no
  * lock and holds no buffer or file, so after the jump there is nothing but
@@ -75,7 +76,7 @@ inn_json_read(const char *text, size_t len, Jsonb **out, char **error)
 	sqlerrcode = parse(jsonb_in, text, len, &result, error);
 	if (sqlerrcode != 0 && (mended = mend_surrogates(text, len)) != NULL)
 	{
-		pfree(*error);
+		*error = NULL;
 		sqlerrcode = parse(jsonb_in, mended, len, &result, error);
 	}
 	if (sqlerrcode != 0)

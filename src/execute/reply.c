@@ -54,6 +54,7 @@ static void read_stranger(const InnAnswer *answer, const Payload *payload,
 						  InnOutcomeOfCall *outcome);
 static bool is_about_ops(const Payload *payload);
 static void read_page(const InnAnswer *answer, InnOutcomeOfCall *outcome);
+static bool leads_to_output(const InnAnswer *answer);
 static void take_for_new(const InnAnswer *answer, InnOutcomeOfCall *outcome);
 static void read_ops(const Payload *payload, InnOutcomeOfCall *outcome);
 static void read_result(const InnAnswer *answer, const Payload *payload, bool is_targeted,
@@ -89,7 +90,8 @@ inn_answer_read(const InnAnswer *given, bool is_targeted, TimestampTz now,
 		return;
 
 	read_control(&answer, now, outcome);
-	if (is_go_endpoint(&answer) && (answer.status != STATUS_OPS || !is_about_ops(&payload)))
+	if (is_go_endpoint(&answer) && !is_about_ops(&payload) &&
+		(answer.status != STATUS_OPS || payload.fault != INN_JSON_UNSTORABLE))
 		read_page(&answer, outcome);
 	else if (answer.sdk == NULL)
 		read_stranger(&answer, &payload, outcome);
@@ -352,6 +354,13 @@ read_page(const InnAnswer *answer, InnOutcomeOfCall *outcome)
 	JsonbParseState *state = NULL;
 	Jsonb *body = text_to_json(answer->body, answer->size);
 
+	if (leads_to_output(answer))
+	{
+		/* It has begun another run, and would as often as it is called. */
+		outcome->no_retry = true;
+		take_for_new(answer, outcome);
+		return;
+	}
 	if (body == NULL)
 	{
 		fail(outcome,
@@ -374,6 +383,22 @@ read_page(const InnAnswer *answer, InnOutcomeOfCall *outcome)
 	inn_json_put(&state, "body", body);
 	outcome->kind = INN_OUTCOME_RESULT;
 	outcome->result = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+}
+
+/* Who begins a run that goes on in the background is sent to what it will come to. */
+static bool
+leads_to_output(const InnAnswer *answer)
+{
+	for (int i = 0; i < answer->nheaders; i++)
+	{
+		const char *value = answer->headers[i].value;
+
+		if (pg_strcasecmp(answer->headers[i].name, "location") == 0)
+			return strstr(value, "/output?token=") != NULL &&
+				   (strstr(value, "/v1/http/runs/") != NULL ||
+					strstr(value, "/v1/checkpoint/") != NULL);
+	}
+	return false;
 }
 
 static void

@@ -48,7 +48,7 @@ typedef struct InnAnswer
 	const char *body;
 	size_t size;
 
-	/* of a durable endpoint: ops may have any status (Go: 206), and what is none is the answer to its user */
+	/* of a durable endpoint: ops may have any status, and what is none is the answer to its user */
 	bool is_endpoint;
 	const InnClientHeader *headers;
 	int nheaders;

@@ -115,10 +115,11 @@ end_for_others(const InnRunEnd *end, int nothers)
 		return end;
 	*short_end = *end;
 	short_end->result = NULL;
-	short_end->error = bare_error(
-		psprintf("the %s of the batch has " INT64_FORMAT " bytes, too many to be told to each of %d"
-				 " who have invoked it: all may get %d together",
-				 end->result == NULL ? "error" : "result", bytes, nothers, OTHERS_MAX_BYTES));
+	short_end->error = bare_error(psprintf("the %s of the batch has " INT64_FORMAT
+										   " bytes, too many to be told to each of %d"
+										   " who have invoked it: all may get %d together",
+										   end->outcome == INN_RUN_COMPLETED ? "result" : "error",
+										   bytes, nothers, OTHERS_MAX_BYTES));
 	return short_end;
 }
 

@@ -42,9 +42,6 @@
 /* How soon to look again at an id, or a run, that an open transaction holds. */
 #define ADMIT_RETRY_USEC (INT64CONST(250) * 1000)
 
-/* And at what failed: it goes to the end of the queue for so long, and everything else goes on. */
-#define FAILURE_RETRY_USEC USECS_PER_MINUTE
-
 /* A decision on an event, and what comes of it. */
 typedef struct Decision
 {
@@ -83,7 +80,9 @@ static Verdict create(Decision *decision, const pg_uuid_t *key);
 static void throttle(const InnEntry *entry, TimestampTz when, InnRun *run);
 static Verdict make_room(Decision *decision, InnRun *run, InnControls *controls);
 static bool is_invocation(const InnEvent *event, const InnFunction *function);
-static int begin(InnRedo *redo, const char *what);
+static int begin(InnRedo *redo, TimestampTz now);
+static int64 piece_of(const InnAdmission *admission);
+static void report_failure(const char *what, const InnUlid *id);
 static bool is_among(const List *keys, const pg_uuid_t *key);
 static void read_origin(const InnUlid *run_id, InnRunOrigin *origin, InnFunction *function,
 						InnEvent *event);
@@ -256,25 +255,31 @@ inn_admit_queued(InnChanges *changes)
 	InnRunList runs = {0};
 	List *singletons = NIL;
 	TimestampTz now = changes->now;
-	int max = begin(&admission_redo, "decide on an event");
+	int max = begin(&admission_redo, now);
 	int nadmissions;
 
 	end_debounces(now);
 	nadmissions = inn_queue_lock_admissions(now, max, admissions);
 	for (int i = 0; i < nadmissions; i++)
 	{
-		bool is_tried = inn_redo_try(&admission_redo, admissions[i].item_id);
-		Verdict verdict = is_tried ? decide(&admissions[i], &runs, changes, &singletons) : LATER;
+		Verdict verdict = LATER;
+		TimestampTz later = now + ADMIT_RETRY_USEC;
 
+		if (inn_redo_try(&admission_redo, piece_of(&admissions[i])))
+			verdict = decide(&admissions[i], &runs, changes, &singletons);
+		else
+		{
+			later = inn_redo_next(&admission_redo);
+			report_failure("decide whether an event starts a function", &admissions[i].event_id);
+		}
 		if (verdict == NEXT_TIME)
 			break;
 		inn_queue_remove_admission(&admissions[i]);
 
-		/* To the end of the queue, so that nobody waits behind an id that is held for hours. */
+		/* To the end of the queue, so that nobody waits behind an id that is held for hours, or one that fails. */
 		if (verdict == LATER)
 			inn_queue_put_admission(&admissions[i].function_id, &admissions[i].event_id,
-									admissions[i].stage,
-									now + (is_tried ? ADMIT_RETRY_USEC : FAILURE_RETRY_USEC));
+									admissions[i].stage, later);
 	}
 	inn_run_create(&runs);
 	batches_at = inn_batches_next();
@@ -289,14 +294,36 @@ inn_admit_committed(void)
 
 /* How many to try. */
 static int
-begin(InnRedo *redo, const char *what)
+begin(InnRedo *redo, TimestampTz now)
 {
 	int max;
 	int64 failed;
 
-	if (inn_redo_begin(redo, ADMIT_BATCH, &max, &failed))
-		ereport(LOG, errmsg("inngest could not %s, and will try again in a minute", what));
+	(void) inn_redo_begin(redo, ADMIT_BATCH, &max, &failed);
+	(void) inn_redo_again(redo, now);
 	return max;
+}
+
+/* The same for all items of an event and a function. */
+static int64
+piece_of(const InnAdmission *admission)
+{
+	int64 function;
+	int64 event;
+
+	memcpy(&function, admission->function_id.data, sizeof(function));
+	memcpy(&event, &admission->event_id.bytes[sizeof(InnUlid) - sizeof(event)], sizeof(event));
+	return function ^ event;
+}
+
+/* Why, was logged when the transaction failed. */
+static void
+report_failure(const char *what, const InnUlid *id)
+{
+	char text[INN_ULID_TEXT_LEN + 1];
+
+	inn_ulid_format(id, text);
+	ereport(LOG, errmsg("inngest could not %s, and will try again later: %s", what, text));
 }
 
 /* What has been debounced goes on as any other event. */
@@ -324,7 +351,7 @@ inn_admit_batches(InnChanges *changes)
 {
 	InnBatch batches[ADMIT_BATCH];
 	InnRunList runs = {0};
-	int max = begin(&batch_redo, "start a batch");
+	int max = begin(&batch_redo, changes->now);
 	int nbatches = inn_batches_take(changes->now, max, batches);
 
 	for (int i = 0; i < nbatches; i++)
@@ -334,8 +361,9 @@ inn_admit_batches(InnChanges *changes)
 		memcpy(&piece, &batches[i].id.bytes[sizeof(InnUlid) - sizeof(piece)], sizeof(piece));
 		if (!inn_redo_try(&batch_redo, piece))
 		{
-			batches[i].fire_at = changes->now + FAILURE_RETRY_USEC;
+			batches[i].fire_at = inn_redo_next(&batch_redo);
 			inn_batches_put(&batches[i]);
+			report_failure("start a batch", &batches[i].id);
 		}
 		else if (!start_batch(&batches[i], changes->now, &runs))
 			answer_batch(changes, &batches[i]);

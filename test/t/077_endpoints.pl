@@ -172,6 +172,15 @@ subtest 'pages of Go' => sub {
 	my $answer = $shown->(status => 302, body => '', headers => { location => '/there', 'set-cookie' => 'a=1; Path=/', 'x-own' => 'yes' });
 	is_deeply([ $answer->{status}, @{ $answer->{headers} }{qw(location set-cookie x-own x-run-id)} ], [ 302, '/there', 'a=1; Path=/', 'yes', undef ], 'with all headers');
 
+	$answer = $shown->(status => 303, body => '', headers => { location => 'http://127.0.0.1:8288/v1/http/runs/01ARZ3NDEKTSV4RRFFQ69G5FAV/output?token=x' });
+	is($answer->{status}, 500, 'an endpoint that has begun another run');
+	like(detail()->{error}{message}, qr/answered HTTP 303 as to a new request: .*signing key/, 'is told so');
+	$answer = $shown->(status => 206, body => '[{"op":"StepRun","id":"a","data":"\u0000"}]');
+	is($answer->{status}, 500, 'ops that cannot be stored are no page');
+	like(detail()->{error}{message}, qr/error reading generator opcode response/, 'but an error');
+	$answer = $shown->(status => 201, body => '[{"op":"RunComplete","id":"a","data":{"status":200,"body":"by ops"}}]');
+	is($answer->{content}, 'by ops', 'nor are ops with another status');
+
 	my @planned = map { op_planned($_) } qw(p1 p2);
 	$app->on('/parallel', with(ops(@planned), headers => { 'x-inngest-sdk' => 'go:v0.16.0' }));
 	begin({ path => '/parallel' }, [ op_discovery('d') ], retries => 1);

@@ -216,6 +216,27 @@ subtest 'deleted while somebody waits for it' => sub {
 	like($inn->sql("SELECT memo::text FROM inngest.steps WHERE op = 'invoke' ORDER BY position DESC LIMIT 1"), qr/could not find function/, 'why');
 };
 
+subtest 'a batch that cannot be started' => sub {
+	$inn->sql(q(CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''no run today''; END'));
+	my $id = $inn->sql(q(SELECT id FROM inngest.functions WHERE slug = 'stub-large'));
+	$inn->sql("CREATE TRIGGER refuse BEFORE INSERT ON inngest.function_runs FOR EACH ROW WHEN (NEW.function_id = '$id') EXECUTE FUNCTION refuse()");
+	my ($before, $others) = (scalar(runs('large')), scalar(runs('plain')));
+	$inn->mark_log;
+	send_all('large', numbered(1));
+	send_all('plain', numbered(2));
+	decided();
+	$inn->advance('1 hour');
+	wait_for(sub { runs('plain') == $others + 1 }, 'does not keep others');
+	$inn->wait_for_log(qr/inngest could not start a batch, and will try again later: \w{26}/);
+	$inn->mark_log;
+	$inn->advance('10 minutes');
+	$inn->wait_for_log(qr/no run today/);
+	$inn->sql('DROP FUNCTION refuse CASCADE');
+	$inn->advance('10 minutes');
+	wait_for(sub { runs('large') == $before + 1 }, 'it is tried again');
+	pass('and is not lost');
+};
+
 subtest 'a result for many' => sub {
 	my $ended = sub { return $inn->sql("SELECT coalesce(string_agg(status || ' ' || n, ', ' ORDER BY status), '') FROM (SELECT status, count(*) AS n FROM inngest.runs WHERE function_id = 'stub-porter' GROUP BY status) x") };
 	$app->on('porter', program(op_invoke('i', function_id => 'stub-heavy', payload => {}), done('told')));

@@ -400,7 +400,7 @@ def runs_list(server, table, effort):
     """The first page of runs of a million."""
     register(server, "bench-matched", MATCHING)
     register(server, "bench-rare", "bench/rare", app="rare")
-    register(server, "bench-none", "bench/none", app="rare")
+    register(server, "bench-rarest", "bench/rarest", app="rare")
     server.sql(
         OWNER + "INSERT INTO inngest.function_runs"
         " (id, function_id, function_version, event_id, outcome, started_at, ended_at)"
@@ -418,7 +418,7 @@ def runs_list(server, table, effort):
     for what, path in (("", "/api/v1/runs"), (", status=FAILED (50)", "/api/v1/runs?status=FAILED"),
                        (", function_id (all but 20)", "/api/v1/runs?function_id=bench-matched"),
                        (", function_id (20 runs)", "/api/v1/runs?function_id=bench-rare"),
-                       (", function_id (none)", "/api/v1/runs?function_id=bench-none"),
+                       (", function_id (none)", "/api/v1/runs?function_id=bench-rarest"),
                        (", app_id (all but 20)", "/api/v1/runs?app_id=default"),
                        (", app_id (20 runs)", "/api/v1/runs?app_id=rare"),
                        (", app_id and status=FAILED", "/api/v1/runs?app_id=default&status=FAILED"),

@@ -273,7 +273,7 @@ def compare_speed(table, effort, app, crowd):
         table.compare(f"the same, {what}, {beside_whom(effort)}", beside, "ms", alone, "<= 1.10", lambda _, ratio: ratio <= 1.1)
 
     for what, kind, steps, bound in (("runs of one step", "one", 1, 2_000), ("steps, five in a run", "five", 5, 5_000)):
-        figures = effort.compare(without=lambda: app.calls_without_server(seconds),
+        figures = effort.compare(9, without=lambda: app.calls_without_server(seconds),
                                  alone=lambda: steps * app.throughput(kind, seconds),
                                  beside=lambda: steps * crowd.throughput(kind, seconds))
         table.compare(f"{what}, against calls that the app answers alone", figures["alone"], "/s", figures["without"],

@@ -120,6 +120,8 @@ judge(InnPrepared *prepared, TimestampTz now)
 	prepared->readiness = INN_CALL_READY;
 	if (!prepared->run.is_alive || function == NULL || function->is_paused)
 		prepared->readiness = INN_CALL_GONE;
+	else if (prepared->run.is_to_be_cancelled)
+		prepared->readiness = INN_CALL_DOOMED;
 	else if (function->url == NULL)
 		refuse(prepared, "Error",
 			   "the function is not one of an app any more, so it cannot be called");
@@ -367,6 +369,7 @@ inn_attempt_start(InnPrepared *prepared, const char *signing_key)
 					 .body = text.body.data,
 					 .body_size = text.body.len,
 					 .stays = flight->is_endpoint,
+					 .keeps_query = true,
 					 .cookie = flight,
 				 }) != NULL;
 	MemoryContextSwitchTo(caller);

@@ -55,6 +55,7 @@ struct InnClientCall
 	TimestampTz ends_at;
 	TimestampTz waiting_since; /* for a lookup; 0: has not waited for this one */
 	bool stays;				   /* redirects are not followed */
+	bool keeps_query;		   /* when they are */
 	InnTransfer transfer;
 };
 
@@ -176,7 +177,7 @@ inn_client_start(const InnClientRequest *request)
 			return NULL;
 		}
 		requests_bytes += call->transfer.outgoing->bytes;
-		fault = inn_transfer_set_url(&call->transfer, request->url);
+		fault = inn_transfer_set_url(&call->transfer, request->url, false);
 		if (fault != NULL)
 			fail(call, INN_CLIENT_INVALID, fault);
 	}
@@ -196,6 +197,7 @@ new_call(const InnClientRequest *request)
 	call->reply.body = "";
 	call->transfer.is_restricted = request->is_restricted;
 	call->stays = request->stays;
+	call->keeps_query = request->keeps_query;
 	call->transfer.incoming.max_body_bytes =
 		request->max_reply_bytes > 0 ? request->max_reply_bytes : INN_CLIENT_MAX_REPLY_BYTES;
 	call->started_at = inn_now_real();
@@ -364,7 +366,7 @@ follow(InnClientCall *call, const char *location)
 {
 	InnTransfer *transfer = &call->transfer;
 	InnTarget from = transfer->target;
-	const char *fault = inn_transfer_set_url(transfer, location);
+	const char *fault = inn_transfer_set_url(transfer, location, call->keeps_query);
 
 	if (call->reply.redirects == INN_CLIENT_MAX_REDIRECTS)
 		inn_transfer_fail(transfer, INN_CLIENT_REDIRECTS,

@@ -85,7 +85,8 @@ typedef struct InnClientRequest
 	size_t max_reply_bytes; /* 0: INN_CLIENT_MAX_REPLY_BYTES */
 	bool is_restricted;		/* to public addresses, see address.h */
 	bool stays;				/* a redirect is a reply, and not followed */
-	void *cookie;			/* the caller's */
+	bool keeps_query; /* a redirect without a query takes over that of the URL, whoever is there */
+	void *cookie;	  /* the caller's */
 } InnClientRequest;
 
 /* A call that was started.  The pointer is good until its reply is freed, or it is abandoned. */

@@ -27,9 +27,6 @@
 /* Most headers of a request. */
 #define MAX_HEADERS 64
 
-/* How long one may take. */
-#define TIMEOUT_MS (10 * 60 * 1000)
-
 typedef struct InnGateway
 {
 	InnCookieKind cookie; /* INN_COOKIE_GATEWAY */
@@ -109,7 +106,6 @@ start(InnGateway *gateway, const InnOp *op)
 		.nheaders = asked.nheaders,
 		.body = asked.body,
 		.body_size = asked.body == NULL ? 0 : strlen(asked.body),
-		.timeout_ms = TIMEOUT_MS,
 		.max_reply_bytes = INN_STEP_MAX_BYTES,
 		.is_restricted = inn_mode == INN_MODE_CLOUD && !inn_allow_private_requests,
 		.cookie = gateway,

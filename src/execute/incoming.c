@@ -22,6 +22,7 @@
 
 static size_t purse_used; /* bytes in bodies that are not small */
 
+static bool is_token(const char *text, size_t size);
 static char *append_text(InnIncoming *incoming, const char *text, size_t size);
 static InnClientError grow_body(InnIncoming *incoming, size_t needed);
 static size_t charge(size_t capacity);
@@ -47,7 +48,7 @@ inn_incoming_line(InnIncoming *incoming, const char *line, size_t size)
 	if (size == 0)
 		incoming->is_in_headers = false;
 	colon = memchr(line, ':', size);
-	if (!incoming->is_in_headers || colon == NULL || colon == line)
+	if (!incoming->is_in_headers || colon == NULL || !is_token(line, colon - line))
 		return INN_CLIENT_NONE;
 
 	for (value = colon + 1; value < line + size && (*value == ' ' || *value == '\t');)
@@ -60,6 +61,20 @@ inn_incoming_line(InnIncoming *incoming, const char *line, size_t size)
 		return INN_CLIENT_BUSY;
 	incoming->nheaders++;
 	return INN_CLIENT_NONE;
+}
+
+/* What is no name of a header is left out: it may not even be text. */
+static bool
+is_token(const char *text, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+	{
+		if (strchr("!#$%&'*+-.^_`|~", text[i]) == NULL && !isalnum((unsigned char) text[i]))
+			return false;
+		if (text[i] == '\0' || (unsigned char) text[i] >= 0x80)
+			return false;
+	}
+	return size > 0;
 }
 
 /* Append with a NUL; NULs within become spaces.  NULL: out of memory. */

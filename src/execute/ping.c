@@ -220,6 +220,7 @@ start(const char *url, const pg_uuid_t *sync_id)
 		.nheaders = 2,
 		.timeout_ms = INN_PING_TIMEOUT_MS,
 		.max_reply_bytes = inn_max_request_bytes,
+		.keeps_query = true,
 	};
 	StringInfoData body;
 	Ping *ping = pings;

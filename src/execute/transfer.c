@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * transfer.c
- *	  libcurl in our loop; the only file that knows it.
+ *	  libcurl in our loop; only this file and verdict.c know it.
  *
  * Its sockets are in an epoll descriptor of ours, its timers are a deadline.  Its callbacks only
  * record: they use malloc and never palloc, and raise no ERROR.
@@ -39,13 +39,11 @@
 #include "base/descriptors.h"
 #include "base/timer.h"
 #include "execute/transfer.h"
+#include "execute/verdict.h"
 
 #if LIBCURL_VERSION_NUM < 0x075800
 #error "inngest needs libcurl 7.88 or later"
 #endif
-
-/* CURLE_TOO_LARGE since 8.6; before, it is out of memory */
-#define TOO_LARGE ((CURLcode) 100)
 
 #define USER_AGENT "Inngest"
 
@@ -115,9 +113,6 @@ static void serve_timers(void);
 static void serve_sockets(void);
 static void conclude(InnTransfer *transfer, CURLcode result);
 static void detach(InnTransfer *transfer);
-static void judge(InnTransfer *transfer, CURLcode result);
-static void judge_timeout(InnTransfer *transfer);
-static void judge_trouble(InnTransfer *transfer);
 static int note_socket(CURL *easy, curl_socket_t fd, int what, void *userdata, void *known);
 static int note_timer(CURLM *multi, long timeout_ms, void *userdata);
 static int note_lookup(void *resolver, void *reserved, void *userdata);
@@ -256,7 +251,7 @@ close_idle_pools(void)
 }
 
 const char *
-inn_transfer_set_url(InnTransfer *transfer, const char *text)
+inn_transfer_set_url(InnTransfer *transfer, const char *text, bool keep_query)
 {
 	CURLU *url = transfer->url != NULL ? transfer->url : curl_url();
 	char *query = url_part(url, CURLUPART_QUERY);
@@ -264,7 +259,7 @@ inn_transfer_set_url(InnTransfer *transfer, const char *text)
 	CURLUcode code = curl_url_set(url, CURLUPART_URL, text, URL_FLAGS);
 
 	new_query = url_part(url, CURLUPART_QUERY);
-	if (code == CURLUE_OK && query != NULL && new_query == NULL)
+	if (code == CURLUE_OK && keep_query && query != NULL && new_query == NULL)
 		code = curl_url_set(url, CURLUPART_QUERY, query, 0);
 	curl_free(query);
 	curl_free(new_query);
@@ -535,7 +530,7 @@ conclude(InnTransfer *transfer, CURLcode result)
 	if (result == CURLE_OK && transfer->incoming.is_in_headers)
 		result = CURLE_PARTIAL_FILE;
 	if (result != CURLE_OK && !transfer->must_wait)
-		judge(transfer, result);
+		inn_transfer_judge(transfer, result);
 	(void) curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
 	transfer->status = (int) status;
 	detach(transfer);
@@ -567,139 +562,6 @@ detach(InnTransfer *transfer)
 	transfer->pool = NULL;
 	if (--pool->ntransfers == 0)
 		pool->empty_since = inn_now_real();
-}
-
-/* ---- what went wrong ---- */
-
-void
-inn_transfer_fail(InnTransfer *transfer, InnClientError error, const char *format, ...)
-{
-	va_list arguments;
-
-	Assert(error != INN_CLIENT_NONE);
-	Assert(transfer->error == INN_CLIENT_NONE);
-
-	transfer->error = error;
-	va_start(arguments, format);
-	(void) vsnprintf(transfer->sentence, sizeof(transfer->sentence), format, arguments);
-	va_end(arguments);
-	for (char *c = transfer->sentence; *c != '\0'; c++)
-	{
-		if (*c < ' ' || *c > '~')
-			*c = '?';
-	}
-}
-
-static void
-judge(InnTransfer *transfer, CURLcode result)
-{
-	const char *host = transfer->target.host;
-	int port = transfer->target.port;
-	const char *detail = transfer->detail[0] != '\0' ? transfer->detail
-													 : curl_easy_strerror(result);
-	long os_error = 0;
-
-	/* A line that is too large for libcurl. */
-	if (transfer->incoming.is_in_headers && (result == CURLE_OUT_OF_MEMORY || result == TOO_LARGE))
-		result = CURLE_FILESIZE_EXCEEDED;
-	switch (result)
-	{
-		case CURLE_FILESIZE_EXCEEDED:
-			transfer->trouble = INN_CLIENT_TOO_LARGE;
-			judge_trouble(transfer);
-			break;
-		case CURLE_OUT_OF_MEMORY:
-			transfer->trouble = INN_CLIENT_BUSY;
-			judge_trouble(transfer);
-			break;
-		case CURLE_WRITE_ERROR:
-		case CURLE_ABORTED_BY_CALLBACK:
-			judge_trouble(transfer);
-			break;
-		case CURLE_COULDNT_RESOLVE_HOST:
-			inn_transfer_fail(transfer, INN_CLIENT_RESOLVE, "the host \"%s\" has no address", host);
-			break;
-		case CURLE_COULDNT_CONNECT:
-			(void) curl_easy_getinfo(transfer->easy, CURLINFO_OS_ERRNO, &os_error);
-			if (transfer->trouble != INN_CLIENT_NONE)
-				judge_trouble(transfer);
-			else
-				inn_transfer_fail(transfer, INN_CLIENT_CONNECT, "could not connect to %s:%d: %s",
-								  host, port, os_error != 0 ? strerror((int) os_error) : detail);
-			break;
-		case CURLE_OPERATION_TIMEDOUT:
-			judge_timeout(transfer);
-			break;
-		case CURLE_SSL_CONNECT_ERROR:
-		case CURLE_PEER_FAILED_VERIFICATION:
-		case CURLE_SSL_CACERT_BADFILE:
-		case CURLE_SSL_CERTPROBLEM:
-		case CURLE_SSL_CIPHER:
-			inn_transfer_fail(transfer, INN_CLIENT_CONNECT, "could not connect to %s:%d: %s", host,
-							  port, detail);
-			break;
-		case CURLE_GOT_NOTHING:
-		case CURLE_SEND_ERROR:
-		case CURLE_RECV_ERROR:
-		case CURLE_PARTIAL_FILE:
-			inn_transfer_fail(transfer, INN_CLIENT_CUT_OFF,
-							  "%s:%d closed the connection before the reply was whole: %s", host,
-							  port, detail);
-			break;
-		default:
-			inn_transfer_fail(transfer, INN_CLIENT_GARBLED,
-							  "the reply of %s:%d cannot be understood: %s", host, port, detail);
-			break;
-	}
-}
-
-/* One of two has passed: that for everything, or the shorter one for the connection. */
-static void
-judge_timeout(InnTransfer *transfer)
-{
-	const char *host = transfer->target.host;
-	int port = transfer->target.port;
-	curl_off_t connected_us = 0;
-
-	(void) curl_easy_getinfo(transfer->easy, CURLINFO_PRETRANSFER_TIME_T, &connected_us);
-	if (connected_us > 0 || transfer->timeout_ms <= INN_CLIENT_CONNECT_TIMEOUT_MS)
-		inn_transfer_fail(transfer, INN_CLIENT_TIMEOUT, "no whole reply from %s:%d within %d ms",
-						  host, port, transfer->timeout_ms);
-	else if (transfer->lookup != NULL)
-		inn_transfer_fail(transfer, INN_CLIENT_RESOLVE,
-						  "no address of the host \"%s\" within %d ms", host,
-						  INN_CLIENT_CONNECT_TIMEOUT_MS);
-	else
-		inn_transfer_fail(transfer, INN_CLIENT_CONNECT, "no connection to %s:%d within %d ms", host,
-						  port, INN_CLIENT_CONNECT_TIMEOUT_MS);
-}
-
-/* A callback has refused to go on. */
-static void
-judge_trouble(InnTransfer *transfer)
-{
-	const char *host = transfer->target.host;
-	int port = transfer->target.port;
-
-	switch (transfer->trouble)
-	{
-		case INN_CLIENT_REFUSED:
-			inn_transfer_fail(transfer, INN_CLIENT_REFUSED,
-							  "the address %s of the host \"%s\" is not public", transfer->address,
-							  host);
-			break;
-		case INN_CLIENT_TOO_LARGE:
-			inn_transfer_fail(transfer, INN_CLIENT_TOO_LARGE,
-							  "the reply of %s:%d has more than %zu bytes, or %d bytes of headers",
-							  host, port, transfer->incoming.max_body_bytes,
-							  INN_CLIENT_MAX_HEADER_BYTES);
-			break;
-		default:
-			inn_transfer_fail(transfer, INN_CLIENT_BUSY,
-							  "no descriptor or no memory is left for the call of %s:%d", host,
-							  port);
-			break;
-	}
 }
 
 /* ---- callbacks of libcurl: no palloc, no ereport below ---- */

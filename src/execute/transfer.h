@@ -73,9 +73,9 @@ extern void inn_transfers_run(void);
 
 /*
  * Where to go: a URL, or, if there was one, what a redirect says, which may be relative to it, and
- * takes over its query unless it has one.  What is wrong with it, or NULL.
+ * takes over its query if it is to be kept and has none of its own.  What is wrong with it, or NULL.
  */
-extern const char *inn_transfer_set_url(InnTransfer *transfer, const char *text);
+extern const char *inn_transfer_set_url(InnTransfer *transfer, const char *text, bool keep_query);
 
 /* Begin.  False: out of memory. */
 extern bool inn_transfer_begin(InnTransfer *transfer);

@@ -395,6 +395,7 @@ request_of(const Command *command, const char **headers)
 	request.timeout_ms = (int) number_of(command, "timeout");
 	request.max_reply_bytes = number_of(command, "max");
 	request.is_restricted = number_of(command, "restricted") != 0;
+	request.keeps_query = number_of(command, "keep") != 0;
 	return request;
 }
 

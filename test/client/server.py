@@ -116,7 +116,7 @@ def fixed(word, argument):
         return whole(argument, b'' if argument == '204' else b'as asked'), True
     if word == 'headers':
         return whole(200, b'h', 'x-INNGEST-sdk:  js:v3 \t', 'Set-Cookie: a=1', 'Empty:', 'set-cookie: b=2, c',
-                     'X-Colon: a: b', 'Latin: \xe9', 'SET-COOKIE: d'), True
+                     'X-Colon: a: b', 'Latin: \xe9', 'SET-COOKIE: d', 'X-\xe2: a', 'X Y: a', ': a'), True
     if word == 'many-headers':
         return whole(200, b'', *['X-%d: v' % i for i in range(int(argument))]), True
     if word == 'one-header':

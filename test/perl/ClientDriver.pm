@@ -31,7 +31,7 @@ sub program
 	my $tree = $ENV{INN_TREE} // '.';
 	my @directories = map { chomp(my $path = `@{[ $ENV{INN_PG_CONFIG} // 'pg_config' ]} --$_`); $path }
 	  qw(includedir-server includedir pkglibdir libdir);
-	my @sources = map { "$tree/$_.c" } qw(test/client/driver src/execute/client src/execute/transfer src/execute/incoming
+	my @sources = map { "$tree/$_.c" } qw(test/client/driver src/execute/client src/execute/transfer src/execute/verdict src/execute/incoming
 	  src/execute/outgoing src/execute/lookups src/execute/address src/base/descriptors);
 
 	# Not the sanitizer that the tests may have been started under.

@@ -68,7 +68,7 @@ sub header_of
 	my $reply = $client->call(url => $peer->url('/headers'));
 
 	is_deeply($reply->{headers}, [ [ 'Content-Length', '1' ], [ 'x-INNGEST-sdk', 'js:v3' ], [ 'Set-Cookie', 'a=1,b=2, c,d' ],
-			[ 'Empty', '' ], [ 'X-Colon', 'a: b' ], [ 'Latin', "\xe9" ] ], 'headers, those of one name joined');
+			[ 'Empty', '' ], [ 'X-Colon', 'a: b' ], [ 'Latin', "\xe9" ] ], 'headers, those of one name joined, and none whose name is none');
 	is($reply->{sdk}, 'js:v3', 'a header in another case');
 
 	for my $case (
@@ -177,8 +177,9 @@ for my $case (
 		is(join(' ', map { header_of($reply, $_) } qw(X-Mine Authorization Cookie X-Api-Key)), '1 Bearer s c=1 k', 'and headers');
 		is($reply->{redirects}, 1, 'and it is counted');
 	}
-	is($client->call(url => $peer->url('/redirect/302?/echo'))->{json}{target}, '/echo?/echo', 'the query is kept');
-	is($client->call(url => $peer->url('/redirect/302?/echo?a=b'))->{json}{target}, '/echo?a=b', 'but for another one');
+	is($client->call(url => $peer->url('/redirect/302?/echo'))->{json}{target}, '/echo', 'the query is not kept, it may be a secret');
+	is($client->call(url => $peer->url('/redirect/302?/echo'), keep => 1)->{json}{target}, '/echo?/echo', 'but for who says so');
+	is($client->call(url => $peer->url('/redirect/302?/echo?a=b'), keep => 1)->{json}{target}, '/echo?a=b', 'and not if there is another one');
 	is($client->call(url => $peer->url('/redirect/302?echo'))->{json}{error} // 'none', 'none', 'a relative one');
 	my $reply = $client->call(url => $peer->url('/redirect/302?' . $peer->url('/echo', 'local.test')), header => [ 'X-Mine: 1', @secrets, 'Host: mine' ]);
 	is(join(' ', map { header_of($reply, $_) } qw(X-Mine Authorization Cookie X-Api-Key)), '1 0 0 0', 'to another host without secrets');

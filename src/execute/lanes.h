@@ -61,7 +61,9 @@ typedef struct InnFlight
 	InnClientReply *reply;		 /* ANSWERED, GATEWAYS */
 	struct InnGateway *gateways; /* as many as there are ops; NULL: none */
 	int ngateways;
-	int gateways_open; /* that have not been answered */
+	int gateways_open;		 /* that have not been answered */
+	TimestampTz settle_at;	 /* if settling was put off */
+	int64 settle_delay_usec; /* for how long, the last time; 0: never */
 	TimestampTz started_at;
 	InnUlid request_id;
 	InnUlid event_id;

@@ -28,6 +28,7 @@
 #include "run/opcode.h"
 #include "run/wait.h"
 #include "store/events.h"
+#include "store/steps.h"
 
 #define MAX_WAIT_USEC ((int64) INN_MAX_WAIT_DAYS * USECS_PER_DAY)
 #define DEFAULT_WAIT_USEC ((int64) INN_DEFAULT_WAIT_DAYS * USECS_PER_DAY)
@@ -36,6 +37,9 @@
 #define DATE_MIN_LEN 10
 
 #define PATH_CORRELATION "data.correlation_id"
+
+/* How often another may be faster. */
+#define SIGNAL_TRIES 10
 
 static bool read_deadline(const InnWaiting *waiting, const char *text, TimestampTz *until);
 static bool read_date(const char *text, TimestampTz *until);
@@ -47,6 +51,8 @@ static InnPause new_pause(const InnWaiting *waiting, InnPauseKind kind, Timestam
 static bool is_condition(const char *expression, const char **error);
 static void note_problem(void *arg, InnCelProblem problem, const InnCelFault *fault);
 static bool take_signal(const InnWaiting *waiting, const char *signal);
+static bool has_begun(const InnWaiting *waiting);
+static void throw_busy(const char *signal) pg_attribute_noreturn();
 static InnEvent invocation(const InnWaiting *waiting, const char *target, const char *correlation,
 						   TimestampTz expires_at);
 static Jsonb *invocation_data(const InnWaiting *waiting, JsonbContainer *payload,
@@ -272,18 +278,44 @@ inn_wait_for_signal(const InnWaiting *waiting)
 			 psprintf("step \"%s\" waits for a signal without a name", waiting->op->name));
 		return;
 	}
-	if (!read_timeout(waiting, DEFAULT_WAIT_USEC, &expires_at) || !take_signal(waiting, signal))
+	if (!read_timeout(waiting, DEFAULT_WAIT_USEC, &expires_at))
 		return;
-	pause = new_pause(waiting, INN_PAUSE_SIGNAL, expires_at);
-	pause.signal = signal;
 
-	/* At once, so that the next in line sees that it is taken. */
-	inn_pauses_put(&pause, 1);
-	if (!pause.is_new)
-		(void) take_signal(waiting, signal);
+	/* At once, so that the next in line sees that it is taken; if another was faster, look once more. */
+	for (int i = 0; i < SIGNAL_TRIES; i++)
+	{
+		if (!take_signal(waiting, signal))
+			return;
+		pause = new_pause(waiting, INN_PAUSE_SIGNAL, expires_at);
+		pause.signal = signal;
+		inn_pauses_put(&pause, 1);
+		if (pause.is_new || has_begun(waiting))
+			return;
+	}
+	throw_busy(signal);
 }
 
-/* One run at a time waits for a signal: true if it may be this one. */
+/* Something of that id is under way already; the app says it twice. */
+static bool
+has_begun(const InnWaiting *waiting)
+{
+	const char *id = waiting->op->id;
+	bool has_begun;
+
+	inn_steps_begun(&waiting->job->run_id, &id, 1, &has_begun);
+	return has_begun;
+}
+
+/* The answer is settled a little later. */
+static void
+throw_busy(const char *signal)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+			errmsg("who waits for the signal \"%s\" is just being changed", signal));
+}
+
+/* One run at a time waits for a signal: true if it may be this one, and does not wait yet. */
 static bool
 take_signal(const InnWaiting *waiting, const char *signal)
 {
@@ -295,16 +327,18 @@ take_signal(const InnWaiting *waiting, const char *signal)
 		return true;
 	is_of_run = memcmp(&holder.run_id, &waiting->job->run_id, sizeof(InnUlid)) == 0;
 	if (is_of_run && strcmp(holder.step_id, waiting->op->id) == 0)
-		return true;
+		return false;
 	if (conflict != NULL && strcmp(conflict, "replace") == 0)
 	{
+		if (!inn_run_claim(&holder.run_id))
+			throw_busy(signal);
 		inn_pauses_give_up_signal(signal);
 		return true;
 	}
 
 	/* It waits for its turn: it is reported again when the other has ended. */
 	if (is_of_run)
-		return true;
+		return false;
 	fail(waiting, "Error", "Signal conflict; signal wait already exists for another run");
 	return false;
 }

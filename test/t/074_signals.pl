@@ -83,6 +83,17 @@ subtest 'transactions' => sub {
 	like($inn->sql_error(q(SELECT inngest.send_signal('a/signal', '3'))), qr/^55P03: the run is being changed by another transaction/, 'another sender does not wait for long');
 	$sender->query_safe('COMMIT');
 	is(got($run)->{data}{data}, 2, 'what is committed was');
+
+	$run = start('plain');
+	my $at = $inn->mark_log;
+	$sender->query_safe(q(BEGIN; SELECT inngest.send_signal('a/signal', '3')));
+	my $taking = $inn->run_of($inn->send('start/replacing'));
+	$inn->wait_for_log(qr/could not settle yet what an app has answered: who waits for the signal "a\/signal" is just being changed/, $at);
+	$sender->query_safe('ROLLBACK');
+	$inn->wait_for_pauses($taking);
+	is($inn->sql(q(SELECT inngest.send_signal('a/signal', '4'))), $taking, 'who takes over meanwhile does so when it is over');
+	is(got($taking)->{data}{data}, 4, 'and gets it');
+	$inn->sql("SELECT inngest.cancel_run('$run')");
 	$sender->quit;
 };
 

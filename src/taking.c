@@ -42,6 +42,7 @@
 /* When to try again what somebody else holds, and what the server could not do. */
 #define CLAIMED_RETRY_USEC (INT64CONST(1) * USECS_PER_SEC)
 #define FAILURE_RETRY_USEC (INT64CONST(1) * USECS_PER_SEC)
+#define DOOMED_RETRY_USEC (INT64CONST(5) * USECS_PER_SEC)
 
 static int my_index;
 static int nexecutors;					  /* how many share the runs */
@@ -50,6 +51,18 @@ static TimestampTz take_at = DT_NOBEGIN;  /* after a failure, jobs are taken aga
 static TimestampTz release_at =
 	DT_NOBEGIN; /* after a failure, jobs that wait for a place are looked at again */
 
+/* What one transaction takes. */
+typedef struct Taken
+{
+	InnFlight *flights[BATCH]; /* claimed */
+	int nflights;
+	int ncalled;	 /* of these, what is done with */
+	InnFlight *next; /* out of its lane, and not claimed; NULL: none */
+	InnBlocked blocked[BATCH];
+	int nblocked;
+	InnPrepared prepared[BATCH];
+} Taken;
+
 static bool has_anything_to_take(void);
 static void take_batch(void *any);
 static void release_blocked(void *unused);
@@ -57,13 +70,15 @@ static void read_jobs(void);
 static void add_to_lanes(const InnJob *jobs, int njobs);
 static bool has_controls(const pg_uuid_t *function_id);
 static bool is_mine(const InnUlid *run_id);
-static int claim_jobs(InnFlight **flights, InnBlocked *blocked, int *nblocked);
+static void claim_jobs(Taken *taken);
+static void claim_job(Taken *taken, TimestampTz now);
 static void admit(InnPrepared *prepared, int nprepared);
-static void start_runs(const InnPrepared *prepared, int nprepared, TimestampTz now);
+static void start_runs(InnPrepared *prepared, int nprepared, TimestampTz now);
 static void end_runs(const InnPrepared *prepared, int nprepared);
 static void end_run(InnChanges *changes, const InnPrepared *call);
-static void make_calls(InnPrepared *prepared, int nprepared);
-static void give_back(InnFlight **flights, int nflights);
+static void make_calls(Taken *taken);
+static void make_call(InnPrepared *prepared, const char *key);
+static void give_back(Taken *taken);
 
 void
 inn_taking_init(int index)
@@ -128,6 +143,7 @@ inn_taking_take(void)
 	{
 		inn_executor_report("could not take jobs", error);
 		inn_lanes_rewind(PG_INT64_MIN);
+		inn_blocked_look_at_all();
 		take_at = inn_now() + FAILURE_RETRY_USEC;
 	}
 	MemoryContextDelete(batch_context);
@@ -194,41 +210,39 @@ static void
 take_batch(void *any)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	InnFlight *flights[BATCH];
-	InnBlocked *blocked = palloc(BATCH * sizeof(InnBlocked));
-	InnPrepared *prepared = palloc(BATCH * sizeof(InnPrepared));
-	int nblocked;
-	int nflights;
+	Taken *taken = palloc(sizeof(Taken));
 	int nlanes;
 	TimestampTz now;
 
+	taken->nflights = taken->ncalled = taken->nblocked = 0;
+	taken->next = NULL;
 	inn_work_begin("taking jobs");
 	MemoryContextSwitchTo(caller);
 	now = inn_now();
 	read_jobs();
-	nflights = claim_jobs(flights, blocked, &nblocked);
 	PG_TRY();
 	{
-		inn_attempts_prepare(flights, nflights, now, prepared);
-		admit(prepared, nflights);
-		inn_attempts_read_state(prepared, nflights);
-		start_runs(prepared, nflights, now);
-		end_runs(prepared, nflights);
-		inn_blocked_put_aside(blocked, nblocked);
+		claim_jobs(taken);
+		inn_attempts_prepare(taken->flights, taken->nflights, now, taken->prepared);
+		admit(taken->prepared, taken->nflights);
+		inn_attempts_read_state(taken->prepared, taken->nflights);
+		start_runs(taken->prepared, taken->nflights, now);
+		end_runs(taken->prepared, taken->nflights);
+		inn_blocked_put_aside(taken->blocked, taken->nblocked);
 		inn_work_commit();
+		if (taken->nflights > 0)
+			INN_WAIT_POINT("executor before calling");
+		inn_blocked_committed(taken->blocked, taken->nblocked);
+		make_calls(taken);
 	}
 	PG_CATCH();
 	{
-		give_back(flights, nflights);
+		give_back(taken);
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
-	if (nflights > 0)
-		INN_WAIT_POINT("executor before calling");
-	inn_blocked_committed(blocked, nblocked);
-	make_calls(prepared, nflights);
 	(void) inn_lanes_to_read(&nlanes);
-	*(bool *) any = nflights > 0 || nblocked > 0 || nlanes > 0;
+	*(bool *) any = taken->nflights > 0 || taken->nblocked > 0 || nlanes > 0;
 }
 
 static void
@@ -301,44 +315,55 @@ is_mine(const InnUlid *run_id)
 }
 
 /* Those that may be executed now, and that nobody else executes; and those that are beyond a limit. */
-static int
-claim_jobs(InnFlight **flights, InnBlocked *blocked, int *nblocked)
+static void
+claim_jobs(Taken *taken)
 {
 	int room = Min(inn_client_room(), BATCH);
 	TimestampTz now = inn_now();
-	int nflights = 0;
 
-	*nblocked = 0;
-	while (nflights < room && *nblocked < BATCH)
+	while (taken->nflights < room && taken->nblocked < BATCH)
 	{
-		InnFlight *flight = inn_lanes_take(inn_max_calls, inn_max_calls_per_app);
-		InnSlot slots[INN_DISPATCH_MAX_SLOTS] = {0};
-		InnClaim claim;
-		int nslots;
-		int blocking;
-
-		if (flight == NULL)
+		taken->next = inn_lanes_take(inn_max_calls, inn_max_calls_per_app);
+		if (taken->next == NULL)
 			break;
-		inn_ulid_generate(&flight->request_id);
-		flight->started_at = now;
-		nslots = inn_blocked_slots(&flight->job.function_id, &flight->controls, slots);
-		claim = inn_dispatch_begin(flight->job.id, &flight->job.run_id, &flight->request_id, now,
-								   slots, nslots, flight->rank, &blocking);
-		if (claim == INN_CLAIM_DONE)
-		{
-			flights[nflights++] = flight;
-			continue;
-		}
-		if (claim == INN_CLAIM_BLOCKED && inn_run_claim(&flight->job.run_id))
-		{
-			blocked[(*nblocked)++] = (InnBlocked){flight->job, slots[blocking], flight->rank};
-			inn_lanes_forget(flight);
-			continue;
-		}
+		claim_job(taken, now);
+		taken->next = NULL;
+	}
+}
+
+static void
+claim_job(Taken *taken, TimestampTz now)
+{
+	InnFlight *flight = taken->next;
+	InnSlot slots[INN_DISPATCH_MAX_SLOTS] = {0};
+	InnClaim claim;
+	int nslots;
+	int blocking;
+
+	/* Since it was read the runs have been shared anew: another executor may have settled it. */
+	if (!is_mine(&flight->job.run_id))
+	{
+		inn_lanes_forget(flight);
+		return;
+	}
+	inn_ulid_generate(&flight->request_id);
+	flight->started_at = now;
+	nslots = inn_blocked_slots(&flight->job.function_id, &flight->controls, slots);
+	claim = inn_dispatch_begin(flight->job.id, &flight->job.run_id, &flight->request_id, now, slots,
+							   nslots, flight->rank, &blocking);
+	if (claim == INN_CLAIM_DONE)
+		taken->flights[taken->nflights++] = flight;
+	else if (claim == INN_CLAIM_BLOCKED && inn_run_claim(&flight->job.run_id))
+	{
+		taken->blocked[taken->nblocked++] =
+			(InnBlocked){flight->job, slots[blocking], flight->rank};
+		inn_lanes_forget(flight);
+	}
+	else
+	{
 		inn_taking_reread(now + CLAIMED_RETRY_USEC);
 		inn_lanes_leave(flight);
 	}
-	return nflights;
 }
 
 /* Not too many bytes at a time. */
@@ -353,9 +378,12 @@ admit(InnPrepared *prepared, int nprepared)
 	}
 }
 
-/* Runs that begin with these calls.  Nobody waits for that to reach the disk: if it is lost, so are the calls. */
+/*
+ * Runs that begin with these calls, unless somebody else is just ending them.  Nobody waits for that to reach the disk: if it is lost, so are
+ * the calls.
+ */
 static void
-start_runs(const InnPrepared *prepared, int nprepared, TimestampTz now)
+start_runs(InnPrepared *prepared, int nprepared, TimestampTz now)
 {
 	InnUlid *ids = palloc(Max(nprepared, 1) * sizeof(InnUlid));
 	pg_uuid_t *functions = palloc(Max(nprepared, 1) * sizeof(pg_uuid_t));
@@ -369,6 +397,11 @@ start_runs(const InnPrepared *prepared, int nprepared, TimestampTz now)
 
 		if (prepared[i].readiness != INN_CALL_READY || !prepared[i].is_first)
 			continue;
+		if (!inn_run_claim(&job->run_id))
+		{
+			prepared[i].readiness = INN_CALL_BUSY;
+			continue;
+		}
 		ids[nstarted] = job->run_id;
 		functions[nstarted++] = job->function_id;
 		if (prepared[i].function->finish_timeout_usec > 0)
@@ -451,35 +484,46 @@ end_run(InnChanges *changes, const InnPrepared *call)
 
 /* The transaction is over. */
 static void
-make_calls(InnPrepared *prepared, int nprepared)
+make_calls(Taken *taken)
 {
 	const char *key = inn_mode == INN_MODE_CLOUD ? inn_keys_signing_key() : NULL;
 
-	for (int i = 0; i < nprepared; i++)
-	{
-		InnFlight *flight = prepared[i].flight;
-
-		if (prepared[i].readiness == INN_CALL_READY && inn_attempt_start(&prepared[i], key))
-			continue;
-		if (prepared[i].readiness == INN_CALL_ASIDE)
-		{
-			inn_dispatch_end(flight->job.id, NULL);
-			continue;
-		}
-		if (prepared[i].readiness == INN_CALL_READY)
-			inn_taking_reread(inn_now() + FAILURE_RETRY_USEC);
-		inn_attempt_leave(flight);
-	}
+	for (; taken->ncalled < taken->nflights; taken->ncalled++)
+		make_call(&taken->prepared[taken->ncalled], key);
 }
 
-/* The transaction has failed: as if they had not been taken. */
 static void
-give_back(InnFlight **flights, int nflights)
+make_call(InnPrepared *prepared, const char *key)
 {
-	for (int i = 0; i < nflights; i++)
+	InnFlight *flight = prepared->flight;
+
+	if (prepared->readiness == INN_CALL_READY && inn_attempt_start(prepared, key))
+		return;
+	if (prepared->readiness == INN_CALL_ASIDE)
 	{
-		inn_dispatch_end(flights[i]->job.id, NULL);
-		if (flights[i]->state == INN_FLIGHT_CALLING)
-			inn_lanes_put_back(flights[i]);
+		inn_dispatch_end(flight->job.id, NULL);
+		return;
+	}
+	if (prepared->readiness == INN_CALL_READY || prepared->readiness == INN_CALL_BUSY)
+		inn_taking_reread(inn_now() + FAILURE_RETRY_USEC);
+	else if (prepared->readiness == INN_CALL_DOOMED)
+		inn_taking_reread(inn_now() + DOOMED_RETRY_USEC);
+	inn_attempt_leave(flight);
+}
+
+/* Something has failed: as if what was not done with had not been taken. */
+static void
+give_back(Taken *taken)
+{
+	if (taken->next != NULL)
+	{
+		inn_dispatch_end(taken->next->job.id, NULL);
+		inn_lanes_put_back(taken->next);
+	}
+	for (int i = taken->ncalled; i < taken->nflights; i++)
+	{
+		inn_dispatch_end(taken->flights[i]->job.id, NULL);
+		if (taken->flights[i]->state == INN_FLIGHT_CALLING)
+			inn_lanes_put_back(taken->flights[i]);
 	}
 }

@@ -259,6 +259,7 @@ run_loop(const RoleMethods *role, MemoryContext tick_context)
 	{
 		TimestampTz next;
 		InnWaitSocket socket = {.fd = -1};
+		uint64 nwakes = inn_wake_received();
 
 		/* Who commits from here on wakes us, whatever we find (base/wake.c). */
 		inn_wake_sleeping_until(INN_NEVER);
@@ -269,6 +270,9 @@ run_loop(const RoleMethods *role, MemoryContext tick_context)
 			/* DT_NOBEGIN would mean deaf (base/wake.h) */
 			inn_wake_sleeping_until(next == DT_NOBEGIN ? INN_NEVER : next);
 
+		/* Who waits for a lock or a standby resets the latch, so what was set in between has to be looked for. */
+		if (inn_wake_received() != nwakes || ConfigReloadPending || inn_should_stop())
+			next = DT_NOBEGIN;
 		if (role->socket != NULL)
 			socket = role->socket();
 		reloaded = inn_wait(socket, next);

@@ -3,8 +3,8 @@
  * condition.
  *
  * The scheduler sweeps over the runs that are alive, from the oldest to the youngest of the time, a piece in each
- * transaction.  One round is not enough: a run may be created, or become visible, after it has passed.  So there is a round
- * a second after started_before (which lies a few seconds ahead at most): who has created a run of that time has a row by
+ * transaction; until it has come to a run, executors hold that back.  One round is not enough: a run may be created, or become visible,
+ * after it has passed.  So there is a round a second after started_before (which lies a few seconds ahead at most): who has created a run of that time has a row by
  * then; and a last round when all transactions that had rows then have ended.
  */
 CREATE TABLE inngest.cancellations (
@@ -89,6 +89,15 @@ END
 $$;
 COMMENT ON FUNCTION inngest.is_condition_met IS 'internal: is an expression true of an event; false if it fails, or the event is gone';
 
+CREATE FUNCTION inngest.cancels_run(c inngest.cancellations, run inngest.ulid, run_event inngest.ulid) RETURNS boolean
+LANGUAGE sql STABLE SET search_path TO pg_catalog, inngest, pg_temp
+AS $$
+	SELECT run >= greatest(coalesce(c.started_after, '-infinity'), '1970-01-01 00:00 UTC')::inngest.ulid
+		AND run < (c.started_before + interval '1 millisecond')::inngest.ulid
+		AND (c.expression IS NULL OR inngest.is_condition_met(c.expression, run_event))
+$$;
+COMMENT ON FUNCTION inngest.cancels_run IS 'internal: is a run of its function one of those that a bulk cancellation is meant for?';
+
 CREATE FUNCTION inngest.try_cancel_run(run inngest.ulid) RETURNS boolean
 LANGUAGE C STRICT SET search_path TO pg_catalog, inngest, pg_temp SET enable_seqscan TO off SET enable_bitmapscan TO off
 AS 'MODULE_PATHNAME', 'inngest_try_cancel_run';
@@ -112,8 +121,7 @@ BEGIN
 	LOOP
 		seen := seen + 1;
 		c.swept_to := run.id;
-		CONTINUE WHEN run.function_id <> c.function_id;
-		CONTINUE WHEN c.expression IS NOT NULL AND NOT inngest.is_condition_met(c.expression, run.event_id);
+		CONTINUE WHEN run.function_id <> c.function_id OR NOT inngest.cancels_run(c, run.id, run.event_id);
 		done := inngest.try_cancel_run(run.id);
 		IF done THEN
 			c.cancelled := c.cancelled + 1;

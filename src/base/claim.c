@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * claim.c
- *	  Try-locks in a shared open-addressing table.
+ *	  Try-locks in shared open-addressing tables, one for each kind.
  *
  * A slot holds the key that is claimed, 0 if none, and who claimed it.  A key may only sit in the few
  * slots that follow its hash; if they are all taken by others, the claim is refused, which is always
@@ -32,9 +32,9 @@
 
 #include "base/claim.h"
 
-#define CLAIM_SLOTS 16384 /* a power of two; 256 kB */
+#define CLAIM_SLOTS 65536 /* of a kind; a power of two; 1 MB */
 #define CLAIM_PROBES 8
-#define CLAIMS_PER_TRANSACTION (CLAIM_SLOTS / 2)
+#define CLAIMS_PER_TRANSACTION (CLAIM_SLOTS / 8)
 
 typedef struct ClaimSlot
 {
@@ -47,16 +47,18 @@ static ClaimSlot *slots;
 /* Slots that this transaction holds. */
 static int *held;
 static int nheld;
+static int nheld_of[INN_CLAIM_KINDS];
 static int held_capacity;
 
-static bool holds_elsewhere(uint64 key, int mine);
+static bool holds_elsewhere(InnClaimKind kind, uint64 key, int mine);
+static int slot_of(InnClaimKind kind, uint64 key, int probe);
 static void make_room(void);
-static void release_all(XactEvent event, void *arg);
+static void end_transaction(XactEvent event, void *arg);
 
 Size
 inn_claim_shmem_size(void)
 {
-	return MAXALIGN(sizeof(ClaimSlot) * CLAIM_SLOTS);
+	return MAXALIGN(sizeof(ClaimSlot) * CLAIM_SLOTS * INN_CLAIM_KINDS);
 }
 
 void
@@ -65,7 +67,7 @@ inn_claim_shmem_init(void)
 	bool found;
 
 	slots = ShmemInitStruct("inngest claims", inn_claim_shmem_size(), &found);
-	for (int i = 0; !found && i < CLAIM_SLOTS; i++)
+	for (int i = 0; !found && i < CLAIM_SLOTS * INN_CLAIM_KINDS; i++)
 	{
 		pg_atomic_init_u64(&slots[i].key, 0);
 		pg_atomic_init_u64(&slots[i].owner, 0);
@@ -73,7 +75,7 @@ inn_claim_shmem_init(void)
 }
 
 bool
-inn_claim_try(uint64 key)
+inn_claim_try(InnClaimKind kind, uint64 key)
 {
 	if (slots == NULL)
 		return true;
@@ -82,7 +84,7 @@ inn_claim_try(uint64 key)
 
 	for (int i = 0; i < CLAIM_PROBES; i++)
 	{
-		ClaimSlot *slot = &slots[(key + i) % CLAIM_SLOTS];
+		ClaimSlot *slot = &slots[slot_of(kind, key, i)];
 
 		if (pg_atomic_read_u64(&slot->key) == key &&
 			pg_atomic_read_u64(&slot->owner) == (uint64) MyProcPid)
@@ -90,7 +92,7 @@ inn_claim_try(uint64 key)
 	}
 
 	/* One transaction must not take all there is. */
-	if (nheld == CLAIMS_PER_TRANSACTION)
+	if (nheld_of[kind] == CLAIMS_PER_TRANSACTION)
 		return false;
 
 	/* Room to remember it first: nothing may fail while a slot is ours and unknown. */
@@ -98,7 +100,7 @@ inn_claim_try(uint64 key)
 
 	for (int i = 0; i < CLAIM_PROBES; i++)
 	{
-		int slot = (key + i) % CLAIM_SLOTS;
+		int slot = slot_of(kind, key, i);
 		uint64 expected = 0;
 
 		if (pg_atomic_read_u64(&slots[slot].key) == key)
@@ -108,29 +110,36 @@ inn_claim_try(uint64 key)
 
 		pg_atomic_write_u64(&slots[slot].owner, (uint64) MyProcPid);
 		pg_memory_barrier();
-		if (holds_elsewhere(key, slot))
+		if (holds_elsewhere(kind, key, slot))
 		{
 			pg_atomic_write_u64(&slots[slot].owner, 0);
 			pg_atomic_write_u64(&slots[slot].key, 0);
 			return false;
 		}
 		held[nheld++] = slot;
+		nheld_of[kind]++;
 		return true;
 	}
 	return false;
 }
 
 static bool
-holds_elsewhere(uint64 key, int mine)
+holds_elsewhere(InnClaimKind kind, uint64 key, int mine)
 {
 	for (int i = 0; i < CLAIM_PROBES; i++)
 	{
-		int slot = (key + i) % CLAIM_SLOTS;
+		int slot = slot_of(kind, key, i);
 
 		if (slot != mine && pg_atomic_read_u64(&slots[slot].key) == key)
 			return true;
 	}
 	return false;
+}
+
+static int
+slot_of(InnClaimKind kind, uint64 key, int probe)
+{
+	return (int) kind * CLAIM_SLOTS + (int) ((key + probe) % CLAIM_SLOTS);
 }
 
 /* Have room for one more held slot, and see to it that all are freed in time. */
@@ -141,7 +150,7 @@ make_room(void)
 	{
 		held_capacity = 64;
 		held = MemoryContextAlloc(TopMemoryContext, held_capacity * sizeof(int));
-		RegisterXactCallback(release_all, NULL);
+		RegisterXactCallback(end_transaction, NULL);
 	}
 	else if (nheld == held_capacity)
 	{
@@ -152,11 +161,15 @@ make_room(void)
 
 /* Transaction callback; must not fail. */
 static void
-release_all(XactEvent event, void *arg)
+end_transaction(XactEvent event, void *arg)
 {
-	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
-		return;
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+		inn_claims_free();
+}
 
+void
+inn_claims_free(void)
+{
 	for (int i = 0; i < nheld; i++)
 	{
 		pg_atomic_write_u64(&slots[held[i]].owner, 0);
@@ -164,4 +177,5 @@ release_all(XactEvent event, void *arg)
 		pg_atomic_write_u64(&slots[held[i]].key, 0);
 	}
 	nheld = 0;
+	memset(nheld_of, 0, sizeof(nheld_of));
 }

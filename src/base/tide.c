@@ -15,6 +15,7 @@
 #include "port/atomics.h"
 #include "storage/shmem.h"
 
+#include "base/claim.h"
 #include "base/tide.h"
 #include "base/wake.h"
 
@@ -57,7 +58,7 @@ void
 inn_tide_note(InnTide tide, int64 position)
 {
 	Assert(tide < INN_TIDE_COUNT);
-	if (marks == NULL || MyDatabaseId != inn_wake_database())
+	if (marks == NULL)
 		return;
 	watch_transactions();
 	any = true;
@@ -96,9 +97,13 @@ end_transaction(XactEvent event, void *arg)
 void
 inn_tide_publish(void)
 {
+	/* or whoever looks for it finds it claimed */
+	inn_claims_free();
 	if (!any)
 		return;
-	for (int tide = 0; tide < INN_TIDE_COUNT; tide++)
+
+	/* Only now: when it was noted the workers may not have been ours yet.  Those that begin later read everything. */
+	for (int tide = 0; tide < INN_TIDE_COUNT && MyDatabaseId == inn_wake_database(); tide++)
 	{
 		if (noted[tide] == PG_INT64_MAX)
 			continue;

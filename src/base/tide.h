@@ -47,7 +47,7 @@ extern void inn_tide_note(InnTide tide, int64 position);
 extern void inn_tide_note_all(void);
 
 /*
- * Publish what this transaction has noted, now.  For transaction callbacks at commit that wake a reader:
+ * Publish what this transaction has noted, now, and free what it has claimed.  For transaction callbacks at XACT_EVENT_COMMIT that wake a reader:
  * the order in which callbacks run is nobody's business but theirs.
  */
 extern void inn_tide_publish(void);

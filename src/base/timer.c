@@ -31,6 +31,9 @@
 /* WaitEventSetWait takes an int of milliseconds; nobody minds being woken once an hour. */
 #define MAX_SLEEP_MS (60 * 60 * 1000)
 
+/* The clock may be set, or the machine be suspended, and the sleep knows nothing of it: so often the clock is looked at. */
+#define LOOK_AT_CLOCK_MS (10 * 1000)
+
 static WaitEventSet *wait_set;
 static int wait_fd = -1;
 static int wait_fd_position;
@@ -84,12 +87,21 @@ bool
 inn_wait(InnWaitSocket socket, TimestampTz until)
 {
 	WaitEvent events[3];
+	long slept_ms = 0;
+	int nevents;
 
 	Assert(!IsTransactionState());
 
 	watch(socket);
-	(void) WaitEventSetWait(wait_set, timeout_until(until), events, lengthof(events),
-							PG_WAIT_EXTENSION);
+	do
+	{
+		long sleep_ms = timeout_until(until);
+
+		if (until != INN_NEVER)
+			sleep_ms = Min(sleep_ms, LOOK_AT_CLOCK_MS);
+		nevents = WaitEventSetWait(wait_set, sleep_ms, events, lengthof(events), PG_WAIT_EXTENSION);
+		slept_ms += sleep_ms;
+	} while (nevents == 0 && slept_ms < MAX_SLEEP_MS && inn_now() < until);
 	ResetLatch(MyLatch);
 
 	/* An idle worker that is told to go leaves quietly.  Code 0 means for good, so not the launcher. */

@@ -141,7 +141,7 @@ inn_wake_at_commit(InnRole role)
 void
 inn_wake_at_commit_for(InnRole role, TimestampTz due_at)
 {
-	if (roster == NULL || MyDatabaseId != inn_wake_database())
+	if (roster == NULL)
 		return;
 
 	if (!callback_registered)
@@ -209,7 +209,7 @@ carry_out_wishes(XactEvent event, void *arg)
 	{
 		/* Whoever is woken looks for what this transaction has brought (base/tide.h). */
 		inn_tide_publish();
-		for (int role = 0; role < INN_ROLE_COUNT; role++)
+		for (int role = 0; role < INN_ROLE_COUNT && MyDatabaseId == inn_wake_database(); role++)
 		{
 			if (wishes.due_at[role] != INN_NEVER)
 				wake_sleepers(role, wishes.due_at[role]);

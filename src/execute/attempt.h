@@ -24,7 +24,9 @@ typedef enum InnReadiness
 	INN_CALL_GONE,	 /* the run has ended, or its function is paused: nothing to do */
 	INN_CALL_FAULTY, /* the run fails, see fault */
 	INN_CALL_LATE,	 /* a timeout of the function is over: the run is cancelled */
-	INN_CALL_ASIDE	 /* there is no room for so large a call now (inn_lanes_admit) */
+	INN_CALL_ASIDE,	 /* there is no room for so large a call now (inn_lanes_admit) */
+	INN_CALL_BUSY,	 /* somebody else is just changing the run */
+	INN_CALL_DOOMED	 /* a bulk cancellation will come to it */
 } InnReadiness;
 
 /* A call that is about to be made; texts are in the context that it was prepared in. */
@@ -43,7 +45,7 @@ typedef struct InnPrepared
 
 /*
  * Read what calls say: fills prepared[i] of flights[i].  In a transaction.  Of those that are ready the caller says which are made (or sets
- * them ASIDE), and has the rest of their state read.
+ * them ASIDE or BUSY), and has the rest of their state read.
  */
 extern void inn_attempts_prepare(InnFlight *const *flights, int nflights, TimestampTz now,
 								 InnPrepared *prepared);

@@ -18,12 +18,14 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
+
 #include "base/timer.h"
 #include "execute/blocked.h"
 #include "execute/targets.h"
 #include "run/changes.h"
 
-/* Keys that are looked at in one transaction; functions of one, and jobs of one, that are made ready. */
+/* Keys that are looked at in one transaction; functions that are read at a time; jobs of one that are made ready. */
 #define KEYS_AT_A_TIME 64
 #define FUNCTIONS_AT_A_TIME 16
 #define JOBS_AT_A_TIME 64
@@ -146,13 +148,21 @@ static void
 look_at(Look *look)
 {
 	pg_uuid_t functions[FUNCTIONS_AT_A_TIME];
+	pg_uuid_t after = {{0}};
 	int used = look->used = inn_slots_used(&look->key, &look->nblocked);
-	int nfunctions = inn_jobs_blocked_functions(&look->key, FUNCTIONS_AT_A_TIME, functions);
+	int nfunctions;
 
 	look->has_waiting = look->is_busy = look->is_more = false;
 	look->first_rank = PG_INT64_MAX;
-	for (int i = 0; i < nfunctions; i++)
-		release_of(look, &functions[i], used);
+	do
+	{
+		nfunctions = inn_jobs_blocked_functions(&look->key, &after, FUNCTIONS_AT_A_TIME, functions);
+		for (int i = 0; i < nfunctions; i++)
+			release_of(look, &functions[i], used);
+		if (nfunctions > 0)
+			after = functions[nfunctions - 1];
+		CHECK_FOR_INTERRUPTS();
+	} while (nfunctions == FUNCTIONS_AT_A_TIME);
 }
 
 static void

@@ -45,8 +45,9 @@ bool
 inn_run_claim(const InnUlid *run_id)
 {
 	/* Runs of one transaction have consecutive ids; their claims must not crowd into the same few slots. */
-	return inn_claim_try(
-		DatumGetUInt64(hash_any_extended(run_id->bytes, sizeof(run_id->bytes), CLAIM_SALT)));
+	return inn_claim_try(INN_CLAIM_RUN,
+						 DatumGetUInt64(
+							 hash_any_extended(run_id->bytes, sizeof(run_id->bytes), CLAIM_SALT)));
 }
 
 void

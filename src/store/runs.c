@@ -68,9 +68,15 @@ static InnPlan end_runs = {
 	{UUIDARRAYOID, TEXTOID, TIMESTAMPTZOID},
 	.is_generic = true};
 
+/* Usually there is none, which is asked once for all runs. */
+#define IS_TO_BE_CANCELLED \
+	"(SELECT EXISTS (SELECT FROM inngest.cancellations WHERE due_at < 'infinity'))" \
+	" AND EXISTS (SELECT FROM inngest.cancellations c WHERE c.due_at < 'infinity' AND c.function_id = r.function_id" \
+	" AND inngest.cancels_run(c, r.id, r.event_id))"
+
 static InnPlan read_to_call = {
-	"SELECT i.n::int4, r.outcome IS NULL, r.request_version::int4, r.is_planning, r.has_defers, r.started_at, r.event_id::uuid, r.batch_id::uuid," INN_EVENT_COLUMNS
-	" FROM unnest($1) WITH ORDINALITY AS i (id, n),"
+	"SELECT i.n::int4, r.outcome IS NULL, r.request_version::int4, r.is_planning, r.has_defers, r.started_at, r.event_id::uuid, r.batch_id::uuid,"
+	" " IS_TO_BE_CANCELLED "," INN_EVENT_COLUMNS " FROM unnest($1) WITH ORDINALITY AS i (id, n),"
 	" LATERAL (SELECT * FROM inngest.function_runs x WHERE x.id = i.id::inngest.ulid OFFSET 0) r"
 	" LEFT JOIN LATERAL (SELECT * FROM inngest.events e WHERE e.id = r.event_id OFFSET 0) e ON true",
 	1,
@@ -338,10 +344,11 @@ inn_runs_read_to_call(const InnUlid *ids, int nids, InnRunToCall *runs)
 		run->started_at = inn_row_time(i, 6, INN_NEVER);
 		run->event_id = inn_row_ulid(i, 7);
 		run->has_batch = row_batch(i, 8, &run->batch_id);
-		(void) inn_row_datum(i, 9, &has_no_event);
+		run->is_to_be_cancelled = inn_row_bool(i, 9);
+		(void) inn_row_datum(i, 10, &has_no_event);
 		run->has_event = !has_no_event;
 		if (run->has_event)
-			inn_events_row(i, 9, &run->event_id, &run->event);
+			inn_events_row(i, 10, &run->event_id, &run->event);
 	}
 }
 

@@ -116,7 +116,8 @@ extern void inn_runs_set_versions(const InnRunVersion *versions, int nversions);
 /* A run that its app is to be called for. */
 typedef struct InnRunToCall
 {
-	bool is_alive; /* it exists, and has not ended */
+	bool is_alive;			 /* it exists, and has not ended */
+	bool is_to_be_cancelled; /* a bulk cancellation will come to it */
 	int request_version;
 	bool is_planning;
 	bool has_defers;

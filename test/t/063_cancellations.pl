@@ -4,6 +4,7 @@ use strict;
 use warnings;
 
 use InngestTest;
+use StubApp;
 use Test::More;
 
 my $inn = InngestTest->new('main');
@@ -77,6 +78,26 @@ $inn->register('shop-other', 'c/*', { app_id => 'shop' });
 	is(wait_until_over($made->{id}), 2, 'only runs for whose event it is true');
 	is($inn->sql("SELECT string_agg(e.data->>'n', ' ' ORDER BY e.id::text) FROM inngest.runs r JOIN inngest.events e ON e.id OPERATOR(inngest.=) r.event_id WHERE r.function_id = 'shop-many' AND r.status = 'QUEUED'"),
 		'1 2 x', 'those for which it fails live on');
+}
+
+# what it has not come to yet
+{
+	my $app = StubApp->new(inn => $inn);
+	$app->function('held', events => ['held/start']);
+	$app->on('held', program(op_wait('w', event => 'held/go', timeout => '1h', if => 'true'), op_run('s', 1), done('end')));
+	$app->register;
+	my @runs = map { $inn->run_of($inn->send('held/start', data => { n => $_ })) } 1, 2;
+	$inn->wait_for_pauses($_) for @runs;
+	my $id = $inn->sql("INSERT INTO inngest.cancellations (id, function_id, started_before, expression, due_at, swept_to) SELECT inngest.generate_ulid(), id, now(), 'event.data.n == 2', now() + interval '1 hour', '00000000000000000000000000' FROM inngest.functions WHERE slug = 'stub-held' RETURNING id");
+	$inn->send('held/go');
+	$inn->wait_for_end($runs[0], 'COMPLETED');
+	wait_for(sub { $inn->sql("SELECT count(*) FROM inngest.jobs WHERE run_id::text = '$runs[1]' AND kind = 'call'") == 1 }, 'the other is to go on');
+	$inn->wait_for_pauses($inn->run_of($inn->send('held/start', data => { n => 3 })));
+	is(scalar(grep { $_->{body}{ctx}{run_id} eq $runs[1] } $app->calls('held')), 1, 'executes no step');
+	$inn->sql("UPDATE inngest.cancellations SET due_at = now() WHERE id::text = '$id'; SELECT inngest.wake_scheduler()");
+	$inn->wait_for_end($runs[1], 'CANCELLED');
+	is(wait_until_over($id), 1, 'and is cancelled when it is its turn');
+	$inn->sql("DELETE FROM inngest.cancellations WHERE id::text = '$id'");
 }
 
 # a sender that commits long after

@@ -436,4 +436,115 @@ subtest 'a checkpoint and another executor' => sub {
 	  or diag(explain($new->{end}));
 };
 
+subtest 'a run that is about to start, and somebody who cancels it and does not commit' => sub {
+	my $name = function(done(1));
+	$inn->arm(CALLING);
+	my $first = start($name);
+	$inn->wait_until_reached(CALLING);
+	my ($held, $other) = map { start($name) } 1, 2;
+	my $session = open_transaction("SELECT cancel_run('$held')");
+	$inn->release(CALLING);
+	$inn->wait_for_end($_) for $first, $other;
+	is($inn->status($held), 'QUEUED', 'others start');
+	commit($session);
+	$inn->wait_for_end($held, 'CANCELLED');
+	is($inn->log_count(qr/could not take jobs/), 0, 'and nobody waits');
+};
+
+subtest 'an executor that is interrupted when it has taken jobs' => sub {
+	my $name = function(done(1));
+	my $at = $inn->mark_log;
+	$inn->arm(CALLING);
+	my @runs = map { start($name) } 1, 2;
+	$inn->wait_until_reached(CALLING);
+	$inn->sql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE backend_type = 'inngest executor'");
+	$inn->wait_for_log(qr/could not take jobs: canceling statement/, $at);
+	$inn->release(CALLING);
+	$inn->wait_for_end($_) for @runs;
+	is(scalar $app->calls($name), 2, 'calls them all the same');
+};
+
+subtest 'a lock that is in the way of an answer' => sub {
+	$app->function('locked', events => ['start/locked'], retries => 0);
+	$app->on('locked', done(1));
+	$app->register;
+	my $at = $inn->mark_log;
+	$inn->arm(REPLIED);
+	my $run = start('locked');
+	$inn->wait_until_reached(REPLIED);
+	my $session = open_transaction('LOCK TABLE inngest.attempts IN SHARE MODE');
+	$inn->release(REPLIED);
+	$inn->wait_for_log(qr/could not settle yet what an app has answered: canceling statement due to lock timeout/, $at);
+	commit($session);
+	$inn->wait_for_end($run);
+	is(scalar $app->calls('locked'), 1, 'delays it, and costs nothing else');
+};
+
+subtest 'an answer that has to wait, and others beside it' => sub {
+	my $target = 'http://127.0.0.1:' . $app->port . '/beside';
+	my $holding = start(function(program(op_signal('w', signal => 'held', timeout => '1h'), done(1))));
+	$inn->wait_for_pauses($holding);
+	my $trigger = function(done(1));
+	my $taking = function(with(ops(op_signal('w', signal => 'held', conflict => 'replace', timeout => '1h')), hold => 'answers'), done(1));
+	my $asking = function(with(ops(op_fetch('f', url => $target)), hold => 'answers'), done(echo('step f')));
+	my $simple = function(with(done(1), hold => 'answers'));
+	$app->on('/beside', raw(status => 200, body => 'fine'));
+	my $session = open_transaction(q(SELECT send_signal('held', '1')));
+	my %run = map { $_ => start($_) } $taking, $asking, $simple;
+	$app->wait_for_calls($_, 1, is_open => 1) for keys %run;
+
+	$inn->arm(REPLIED);
+	start($trigger);
+	$inn->wait_until_reached(REPLIED);
+	my $at = $inn->mark_log;
+	$app->release('answers');
+	$app->wait_for_calls($_, 1) for keys %run;
+	$inn->release(REPLIED);
+	$inn->wait_for_log(qr/could not settle yet what an app has answered: who waits for the signal "held"/, $at);
+	$inn->wait_for_end($run{$_}) for $asking, $simple;
+	is($inn->output($run{$asking})->{body}, 'fine', 'they do not wait, nor does one that asks something');
+	is(scalar(grep { $_->{path} eq '/beside' } $app->requests), 1, 'once');
+	$session->query_safe('ROLLBACK');
+	$session->quit;
+	$inn->wait_for_pauses($run{$taking});
+	is($inn->sql(q(SELECT send_signal('held', '2'))), $run{$taking}, 'and it has its turn');
+	$inn->wait_for_end($run{$taking});
+	$inn->sql("SELECT cancel_run('$holding')");
+};
+
+# Whoever sends before the workers know which database is theirs, and commits when they have read on.
+subtest 'a sender who was there before the workers' => sub {
+	my $name = function(done(1));
+	my $executors = sub { $inn->sql("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'inngest executor'") };
+	$inn->set_and_reload('inngest.database' => 'template1');
+	wait_for(sub { $executors->() == 0 }, 'no executor');
+	my $session = open_transaction("SELECT send_event('start/$name', '{\"n\": 1}')");
+	$inn->set_and_reload('inngest.database' => 'postgres');
+	wait_for(sub { $executors->() == 1 }, 'an executor');
+	$inn->wait_for_http;
+	$inn->wait_for_end(start($name));
+	commit($session);
+	wait_for(sub { $inn->sql("SELECT count(*) FROM runs WHERE function_id = 'stub-$name' AND status = 'COMPLETED'") == 2 }, 'has his run executed');
+	pass('is not forgotten');
+};
+
+# One puts its wait where the other has just looked.
+subtest 'two executors and one signal' => sub {
+	$inn->set_and_reload('inngest.executors' => 2);
+	wait_for(sub { $inn->sql("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'inngest executor'") == 2 }, 'two executors');
+	my $name = function(program(op_signal('w', signal => 'one', conflict => 'replace', timeout => '1h'), done(echo('steps'))));
+	$inn->arm(SETTLED);
+	my @runs = start($name);
+	$inn->wait_until_reached(SETTLED);
+	wait_for(sub {
+			push @runs, start($name) if @runs < 50;
+			$inn->sql("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'inngest executor' AND wait_event_type = 'Lock'") > 0;
+		}, 'the other wants it, too');
+	$inn->release(SETTLED);
+	$inn->wait_for_pauses($_) for @runs;
+	is($inn->sql("SELECT count(*) FROM inngest.pauses WHERE signal = 'one'"), 1, 'one has it, and all wait');
+	$inn->sql("SELECT cancel_run('$_')") for @runs;
+	$inn->set_and_reload('inngest.executors' => 1);
+};
+
 done_testing();

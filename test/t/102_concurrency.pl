@@ -136,6 +136,23 @@ subtest 'limits that change' => sub {
 	$app->register;
 };
 
+subtest 'many functions with one key' => sub {
+	my @names = map { "m$_" } 1 .. 40;
+	my $register = sub {
+		$app->function($_, events => ['m'], @_) for @names;
+		$app->register;
+	};
+	$register->(concurrency => { limit => 1, scope => 'env', key => '"shared"' });
+	$app->on($_, with(done(), hold => 'm')) for @names;
+	$app->hold('m');
+	send_all('m', {});
+	ok(blocked_with(1, 39), 'one is called');
+	$register->();
+	ok(blocked_with(40, 0), 'all are, when the limit is gone');
+	$app->release('m');
+	ok(all_done(), 'all run');
+};
+
 subtest 'cancelled and killed' => sub {
 	$app->hold('key');
 	send_all('key', map { { k => 1 } } 1 .. 5);

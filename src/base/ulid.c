@@ -25,9 +25,6 @@
 
 #define TIME_LEN 6 /* bytes before the entropy */
 
-/* What ids of a process within a millisecond have in common; the rest is room for four billion of them. */
-#define SAME_PROCESS_LEN 12
-
 /* text of a seed's entropy: 14 characters of base64 carry 10 bytes */
 #define SEED_BASE64 14
 #define SEED_PADDING "=="
@@ -156,17 +153,6 @@ int
 inn_ulid_compare(const InnUlid *a, const InnUlid *b)
 {
 	return memcmp(a->bytes, b->bytes, sizeof(a->bytes));
-}
-
-bool
-inn_ulid_is_before(const InnUlid *a, const InnUlid *b)
-{
-	int64 a_ms = inn_ulid_unix_ms(a);
-	int64 b_ms = inn_ulid_unix_ms(b);
-
-	if (a_ms != b_ms)
-		return a_ms < b_ms;
-	return memcmp(a->bytes, b->bytes, SAME_PROCESS_LEN) == 0 && inn_ulid_compare(a, b) < 0;
 }
 
 bool

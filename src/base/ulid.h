@@ -71,12 +71,6 @@ extern int64 inn_ulid_unix_ms(const InnUlid *ulid);
 extern int inn_ulid_compare(const InnUlid *a, const InnUlid *b);
 
 /*
- * Was it made before the other, as far as ids tell?  Within a millisecond only those of one process are in order: they have the same entropy, but for
- * what was counted up.  False if nobody can say.
- */
-extern bool inn_ulid_is_before(const InnUlid *a, const InnUlid *b);
-
-/*
  * Read the header x-inngest-event-id-seed: "<unix ms>,<base64 of 10 bytes>".
  *
  * False, with the results untouched, if it is malformed or its time does not

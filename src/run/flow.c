@@ -254,10 +254,15 @@ inn_flow_has_controls(const InnFlow *flow)
 }
 
 char *
-inn_flow_key(const char *expression, Jsonb *event, InnCelFault *fault)
+inn_flow_key(const char *expression, Jsonb *event, bool *is_off, InnCelFault *fault)
 {
 	Jsonb *value = evaluate(expression, event, fault);
+	JsonbValue scalar;
 
+	if (is_off != NULL)
+		*is_off = value != NULL && JB_ROOT_IS_SCALAR(value) &&
+				  JsonbExtractScalar(&value->root, &scalar) && scalar.type == jbvBool &&
+				  !scalar.val.boolean;
 	return value == NULL ? NULL : text_of_scalar(value, fault);
 }
 

@@ -91,9 +91,10 @@ extern bool inn_flow_has_controls(const InnFlow *flow);
 
 /*
  * What an expression comes to for an event, as text: strings as they are, numbers in their shortest form, others as canonical JSON
- * (cel.md 12).  NULL, with *fault filled, if it fails.  A key that is missing as a whole is "false", and so is false.
+ * (cel.md 12).  NULL, with *fault filled, if it fails.  A key that is missing as a whole is "false", and so is false.  *is_off, which may
+ * be NULL, says that it was false, and no text: that turns a rate limit or a singleton off.
  */
-extern char *inn_flow_key(const char *expression, Jsonb *event, InnCelFault *fault);
+extern char *inn_flow_key(const char *expression, Jsonb *event, bool *is_off, InnCelFault *fault);
 #define INN_FLOW_KEY_FALSE "false"
 
 /* Is the condition true for an event?  False if it fails, too. */

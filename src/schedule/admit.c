@@ -51,6 +51,9 @@ typedef struct Decision
 	InnRunList *runs;
 	InnChanges *changes;
 	List **singletons; /* uuids that have a run, or lose one, in this transaction */
+	bool was_put_off;  /* because the run that holds its singleton was busy */
+	bool is_singleton;
+	pg_uuid_t singleton; /* valid if is_singleton */
 } Decision;
 
 typedef enum Verdict
@@ -126,7 +129,7 @@ claim_id(const InnEvent *event, pg_uuid_t *key)
 
 	inn_idempotency_key(event->caller_id, key);
 	memcpy(&hash, key->data, sizeof(hash));
-	return inn_claim_try(hash);
+	return inn_claim_try(INN_CLAIM_EVENT_ID, hash);
 }
 
 static InnRun
@@ -190,7 +193,7 @@ static char *
 value_of(const char *key, Jsonb *event)
 {
 	InnCelFault fault;
-	char *value = inn_flow_key(key, event, &fault);
+	char *value = inn_flow_key(key, event, NULL, &fault);
 
 	return value == NULL ? pstrdup(INN_FLOW_KEY_FALSE) : value;
 }
@@ -209,7 +212,8 @@ inn_admit_again(const InnUlid *run_id, const char *from_step, Jsonb *input)
 	run = new_run(&event, &function);
 	run.run_at = inn_now();
 	run.is_delayed = false;
-	run.controls = controls_of(&event, &function);
+	if (!run.is_skipped)
+		run.controls = controls_of(&event, &function);
 	if (from_step != NULL)
 	{
 		inn_restart_find(run_id, &function, from_step, input, &restart);
@@ -439,6 +443,7 @@ decide(const InnAdmission *admission, InnRunList *runs, InnChanges *changes, Lis
 	Decision decision = {
 		.entry = {.event = &event, .function = &function, .now = changes->now},
 		.stage = admission->stage,
+		.was_put_off = admission->stage == INN_ADMISSION_WITHIN_RATE,
 		.runs = runs,
 		.changes = changes,
 		.singletons = singletons,
@@ -463,7 +468,7 @@ decide(const InnAdmission *admission, InnRunList *runs, InnChanges *changes, Lis
 	return decide_stateful(&decision);
 }
 
-/* In the order of semantics.md 2.0; but the id is claimed first, because what is spent is spent. */
+/* In the order of semantics.md 2.0; but what this depends on comes before a rate limit. */
 static Verdict
 decide_stateful(Decision *decision)
 {
@@ -475,6 +480,10 @@ decide_stateful(Decision *decision)
 	InnBatch batch;
 	bool is_full;
 
+	/* first of all, because what is spent is spent */
+	decision->is_singleton = inn_singleton_key(entry, &decision->singleton);
+	if (decision->is_singleton && is_among(*decision->singletons, &decision->singleton))
+		return NEXT_TIME;
 	if (decision->stage == INN_ADMISSION_NEW && inn_batch_keep(entry, &batch, &is_full))
 	{
 		if (is_full)
@@ -509,16 +518,12 @@ create(Decision *decision, const pg_uuid_t *key)
 	const pg_uuid_t *function_id = &entry->function->id;
 	InnControls *controls = make_controls(&decision->flow, function_id, entry->json);
 	InnRun run = new_run(entry->event, entry->function);
-	Verdict verdict;
 
 	if (decision->stage >= INN_ADMISSION_DEBOUNCED)
 		run.is_skipped = decision->stage == INN_ADMISSION_DEBOUNCED_PAUSED;
 	if (key != NULL && inn_idempotency_exists(function_id, key, entry->now))
 		return DECIDED;
-	verdict = make_room(decision, &run, controls);
-	if (verdict == NEXT_TIME)
-		return NEXT_TIME;
-	if (verdict == LATER)
+	if (make_room(decision, &run, controls) == LATER)
 	{
 		inn_queue_put_admission(function_id, &entry->event->id, decision->stage,
 								entry->now + ADMIT_RETRY_USEC);
@@ -553,21 +558,22 @@ throttle(const InnEntry *entry, TimestampTz when, InnRun *run)
 	run->is_delayed = run->run_at > entry->now;
 }
 
-/* Of a singleton: is it this run that goes, or the one that is there? */
+/* Of a singleton: is it this run that goes, or the one that is there?  Of two that cancel each other the newer event wins. */
 static Verdict
 make_room(Decision *decision, InnRun *run, InnControls *controls)
 {
 	InnUlid holder;
+	TimestampTz holder_received_at;
 	bool is_held;
 
-	if (!inn_singleton_key(&decision->entry, &controls->singleton))
+	if (!decision->is_singleton)
 		return DECIDED;
 	controls->is_singleton = true;
-	if (is_among(*decision->singletons, &controls->singleton))
-		return NEXT_TIME;
-
-	is_held = inn_controls_find_singleton(&controls->singleton, &holder);
-	if (is_held && decision->flow.singleton.mode == INN_SINGLETON_SKIP)
+	controls->singleton = decision->singleton;
+	is_held = inn_controls_find_singleton(&controls->singleton, &holder, &holder_received_at);
+	if (is_held &&
+		(decision->flow.singleton.mode == INN_SINGLETON_SKIP ||
+		 (decision->was_put_off && decision->entry.event->received_at < holder_received_at)))
 	{
 		run->is_skipped = true;
 		return DECIDED;

@@ -37,6 +37,9 @@
 /* A batch whose events are larger is full, as in the original. */
 #define BATCH_MAX_BYTES (10 * 1024 * 1024)
 
+/* What is throttled until then never starts; far enough from the last time there is, to go on reckoning. */
+#define THE_END_NS (PG_INT64_MAX - USECS_PER_SEC * NSECS_PER_USEC)
+
 /* Of events whose key fails, so that they are not lost. */
 #define KEY_FAULTY "<invalid>"
 
@@ -65,7 +68,7 @@ key_to_gather_by(const InnEntry *entry, const char *expression)
 
 	if (expression != NULL)
 	{
-		text = inn_flow_key(expression, entry->json, &fault);
+		text = inn_flow_key(expression, entry->json, NULL, &fault);
 		if (text == NULL)
 			text = KEY_FAULTY;
 	}
@@ -82,12 +85,13 @@ inn_rate_limit_spend(const InnEntry *entry)
 	InnLimitKey key;
 	InnCelFault fault;
 	pg_uuid_t id;
+	bool is_off;
 
 	if (rate->limit == 0)
 		return INN_RATE_FREE;
 	if (rate->key != NULL)
 	{
-		text = inn_flow_key(rate->key, entry->json, &fault);
+		text = inn_flow_key(rate->key, entry->json, &is_off, &fault);
 		if (text == NULL)
 		{
 			ereport(LOG,
@@ -96,7 +100,7 @@ inn_rate_limit_spend(const InnEntry *entry)
 						   entry->function->slug, fault.message));
 			return INN_RATE_FAULTY;
 		}
-		if (strcmp(text, INN_FLOW_KEY_FALSE) == 0)
+		if (is_off)
 			return INN_RATE_FREE;
 	}
 	if (was_let_through(entry, &id))
@@ -215,7 +219,7 @@ inn_throttle_key(const InnEntry *entry)
 
 	if (expression != NULL)
 	{
-		text = inn_flow_key(expression, entry->json, &fault);
+		text = inn_flow_key(expression, entry->json, NULL, &fault);
 		if (text == NULL)
 			text = INN_FLOW_KEY_FALSE;
 	}
@@ -234,7 +238,9 @@ inn_throttle_start(const InnRate *rate, const InnLimitKey *key, TimestampTz when
 	if (rate->limit == 0)
 		return when;
 	share = rate->period_usec * NSECS_PER_USEC / rate->limit;
-	busy_until = Max(inn_rates_read(key, INN_RATE_THROTTLE), when * NSECS_PER_USEC) + share;
+	busy_until = Max(inn_rates_read(key, INN_RATE_THROTTLE), when * NSECS_PER_USEC);
+	if (pg_add_s64_overflow(busy_until, share, &busy_until))
+		busy_until = THE_END_NS;
 	inn_rates_put(key, INN_RATE_THROTTLE, busy_until);
 	if (pg_mul_s64_overflow(share, capacity, &tolerance))
 		return when;
@@ -251,13 +257,14 @@ inn_singleton_key(const InnEntry *entry, pg_uuid_t *key)
 	const char *text = "";
 	char function[INN_UUID_TEXT_SIZE];
 	InnCelFault fault;
+	bool is_off;
 
 	if (config->mode == INN_SINGLETON_NONE)
 		return false;
 	if (config->key != NULL)
 	{
-		text = inn_flow_key(config->key, entry->json, &fault);
-		if (text == NULL || strcmp(text, INN_FLOW_KEY_FALSE) == 0)
+		text = inn_flow_key(config->key, entry->json, &is_off, &fault);
+		if (text == NULL || is_off)
 			return false;
 		text = psprintf("-%s", text);
 	}

@@ -25,10 +25,13 @@ static InnPlan put_controls =
 	 {UUIDARRAYOID, INT4ARRAYOID, UUIDARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
 	  TEXTARRAYOID, UUIDARRAYOID, INT8ARRAYOID}};
 
-static InnPlan find_singleton = {"SELECT run_id::uuid FROM inngest.run_controls"
-								 " WHERE singleton = $1 ORDER BY run_id DESC LIMIT 1",
-								 1,
-								 {UUIDOID}};
+static InnPlan find_singleton =
+	{"SELECT c.run_id::uuid, e.received_at FROM inngest.run_controls c"
+	 " JOIN inngest.function_runs r ON r.id OPERATOR(inngest.=) c.run_id"
+	 " LEFT JOIN inngest.events e ON e.id OPERATOR(inngest.=) r.event_id"
+	 " WHERE c.singleton = $1 ORDER BY c.run_id DESC LIMIT 1",
+	 1,
+	 {UUIDOID}};
 
 static InnPlan read_controls =
 	{"SELECT r.n::int4, c.priority, c.limit_1, c.value_1, c.limit_2, c.value_2"
@@ -101,11 +104,12 @@ limit_array(const InnControls *controls, int ncontrols, int n, bool is_value)
 }
 
 bool
-inn_controls_find_singleton(const pg_uuid_t *singleton, InnUlid *run_id)
+inn_controls_find_singleton(const pg_uuid_t *singleton, InnUlid *run_id, TimestampTz *received_at)
 {
 	if (INN_RUN(&find_singleton, inn_arg_uuid(singleton)) == 0)
 		return false;
 	*run_id = inn_row_ulid(0, 1);
+	*received_at = inn_row_time(0, 2, DT_NOBEGIN);
 	return true;
 }
 

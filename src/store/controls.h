@@ -41,7 +41,8 @@ extern void inn_controls_put(const InnControls *controls, int ncontrols);
 extern void inn_controls_read(const InnUlid *run_ids, int nruns, const InnControls **controls);
 
 /* The run that was created last of those that are to be the only one; false if there is none. */
-extern bool inn_controls_find_singleton(const pg_uuid_t *singleton, InnUlid *run_id);
+extern bool inn_controls_find_singleton(const pg_uuid_t *singleton, InnUlid *run_id,
+										TimestampTz *received_at);
 
 /* A place that a run has had. */
 typedef struct InnFreedPlace

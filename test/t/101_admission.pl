@@ -248,6 +248,48 @@ subtest 'singleton' => sub {
 	$inn->send('can', data => { n => 5 }, id => 'same');
 	decided('can');
 	is(runs('can', 'r.status'), 'CANCELLED CANCELLED CANCELLED QUEUED', 'but an event that comes again does not cancel its own run');
+
+	$inn->register('text', 'text', { singleton => { mode => 'skip', key => 'event.data.k' } });
+	send_all('text', { n => 1, k => 'false' }, { n => 2, k => 'false' }, { n => 3, k => JSON::PP::false }, { n => 4, k => JSON::PP::false });
+	is(decided('text'), '1 (2) 3 4', 'false turns it off, the text "false" does not');
+};
+
+# Decisions of one transaction may depend on each other.
+subtest 'a singleton with a rate limit' => sub {
+	$inn->register('each', 'each', { singleton => { mode => 'cancel' }, idempotency => 'event.data.k' });
+	send_all('each', map { { n => $_, k => $_ } } 1 .. 4);
+	decided('each');
+	is(runs('each', 'r.status'), 'CANCELLED CANCELLED CANCELLED QUEUED', 'no event is refused because of itself');
+	$inn->register('few', 'few', { singleton => { mode => 'cancel' }, rateLimit => { limit => 20, period => '1m' } });
+	send_all('few', map { { n => $_ } } 1 .. 4);
+	decided('few');
+	is(runs('few', 'r.status'), 'CANCELLED CANCELLED QUEUED', 'and none spends twice');
+};
+
+# Another session keeps the run that is to be cancelled.
+subtest 'a singleton that has to wait' => sub {
+	$inn->register('turn', 'turn', { singleton => { mode => 'cancel' } });
+	send_all('turn', { n => 1 });
+	decided('turn');
+	my $session = $inn->node->background_psql('postgres', on_error_die => 1);
+	$session->query_safe('BEGIN');
+	$session->query_safe('SELECT inngest.cancel_run(id) FROM inngest.runs WHERE function_id = \'turn\'');
+	send_all('turn', { n => 2 });
+	wait_for(sub { $inn->sql("UPDATE inngest.queue SET run_at = run_at + interval '1 hour' WHERE kind = 'admit' AND run_at > inngest_test.now() RETURNING 1") }, 'it is put off');
+	$session->query_safe('ROLLBACK');
+	$session->quit;
+	send_all('turn', { n => 3 });
+	wait_for(sub { runs('turn', 'r.status') eq 'CANCELLED QUEUED' }, 'a newer event was faster');
+	$inn->advance('1 hour 1 second');
+	is(decided('turn'), '1 3 (2)', 'and wins');
+	is(runs('turn', 'r.status'), 'CANCELLED QUEUED SKIPPED', 'for good');
+};
+
+subtest 'throttled beyond the end of time' => sub {
+	$inn->register('years', 'years', { throttle => { limit => 1, period => '365d' } });
+	send_all('years', map { { n => $_ } } 1 .. 300);
+	decided('years');
+	is($inn->sql("SELECT count(*) FROM inngest.queue q JOIN inngest.functions f ON f.id = q.function_id WHERE f.slug = 'years' AND q.kind = 'attempt' AND q.run_at < inngest_test.now() + interval '300 days'"), 1, 'one may start');
 };
 
 subtest 'invoked beyond the rate' => sub {

@@ -402,7 +402,9 @@ apply(InnChanges *changes, const InnUlid *run_id, InnOp *ops, int nops)
 		return;
 	}
 	if (!inn_apply_checkpoint(changes, &news, ops, nops, &error))
-		elog(ERROR, "%s", error);
+		ereport(ERROR,
+				errcode(ERRCODE_INN_CHECKPOINT_INVALID),
+				errmsg("%s", error));
 	job.run_at = changes->now + HELD_USEC;
 	inn_changes_queue(changes, &job);
 }

@@ -35,6 +35,7 @@
 #include "ingest/accept.h"
 #include "ingest/register.h"
 #include "ingest/settle.h"
+#include "match/invoke.h"
 #include "match/signal.h"
 #include "relay/relay.h"
 #include "run/lifecycle.h"
@@ -157,7 +158,7 @@ inngest_invoke_event(PG_FUNCTION_ARGS)
 		inn_refusal_throw(&submission.refusal);
 	*result = submission.events[0].id;
 	inn_sql_begin();
-	if (!inn_functions_by_name(target, &function) || function.is_archived)
+	if (!inn_functions_by_name(target, &function) || !inn_invoke_is_allowed(&function))
 		ereport(ERROR,
 				errcode(ERRCODE_INN_FUNCTION_NOT_FOUND),
 				errmsg("function \"%s\" does not exist", target));

@@ -161,13 +161,28 @@ AS $$
 $$;
 COMMENT ON FUNCTION inngest.retained_rows IS 'internal: which rows of a table retention keeps, as a condition';
 
+/* What makes a row of a table large, in bytes as it is stored. */
+CREATE FUNCTION inngest.row_bulk(parent text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+	SELECT CASE parent
+		WHEN 'events' THEN 'pg_column_size(r.data)'
+		WHEN 'steps' THEN 'pg_column_size(r.memo)'
+		WHEN 'attempts' THEN 'pg_column_size(r.output)'
+		WHEN 'defers' THEN 'pg_column_size(r.input)'
+		ELSE '0'
+	END
+$$;
+COMMENT ON FUNCTION inngest.row_bulk IS 'internal: how large a row of a table is, as an expression';
+
 /* Drop the oldest partition whose time has passed; true if one was dropped. */
-CREATE FUNCTION inngest.partition_drop(parent text, keep interval, move_limit integer) RETURNS boolean
+CREATE FUNCTION inngest.partition_drop(parent text, keep interval, move_limit integer, bulk_limit bigint DEFAULT 100000000) RETURNS boolean
 LANGUAGE plpgsql SET search_path TO pg_catalog, inngest, pg_temp SET timezone TO 'UTC'
 AS $$
 DECLARE
 	part text;
 	kept bigint;
+	bulk bigint;
 	rule text := inngest.retained_rows(parent);
 BEGIN
 	FOR part IN
@@ -178,10 +193,11 @@ BEGIN
 				OR NOT EXISTS (SELECT FROM inngest.partitions f WHERE f.parent = 'function_runs' AND f.lower < p.upper AND f.upper > p.lower))
 		ORDER BY p.upper
 	LOOP
-		EXECUTE format('SELECT count(*) FROM (SELECT FROM inngest.%I r WHERE %s LIMIT $1) x', part, rule)
-			INTO kept USING move_limit + 1;
-		-- too many live rows to move while senders wait: they end, or move, later
-		CONTINUE WHEN kept > move_limit;
+		EXECUTE format('SELECT count(*), coalesce(sum(x.bulk), 0) FROM (SELECT %s AS bulk FROM inngest.%I r WHERE %s LIMIT $1) x',
+					   inngest.row_bulk(parent), part, rule)
+			INTO kept, bulk USING move_limit + 1;
+		-- too much that is alive to move while senders wait: it ends, or moves, later
+		CONTINUE WHEN kept > move_limit OR bulk > bulk_limit;
 		EXECUTE format('ALTER TABLE inngest.%I DETACH PARTITION inngest.%I', parent, part);
 		EXECUTE format('INSERT INTO inngest.%I SELECT r.* FROM inngest.%I r WHERE %s', parent, part, rule);
 		PERFORM inngest.partition_release(format('inngest.%I', part)::regclass);

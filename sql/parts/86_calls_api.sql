@@ -40,12 +40,15 @@ END
 $$;
 COMMENT ON FUNCTION inngest.v0_living_run IS 'internal: the run of a request, which must not have ended';
 
--- In the order in which the steps ended, and as they are recorded: SDKs may need the one, and signatures the other.
+-- In the order in which the steps ended, and as they are recorded: SDKs may need the one, and signatures the other.  Then what a rerun has
+-- given a step that has not ended.
 CREATE FUNCTION inngest.v0_run_actions(request jsonb, input jsonb, OUT status integer, OUT body jsonb)
 LANGUAGE sql STABLE SET search_path TO pg_catalog, inngest, pg_temp
 AS $$
-	SELECT 200, to_jsonb('{' || coalesce((SELECT string_agg(to_json(s.id)::text || ':' || s.memo::text, ',' ORDER BY s.position)
-		FROM inngest.steps s WHERE s.run_id = r.id), '') || '}')
+	SELECT 200, to_jsonb('{' || concat_ws(',',
+		(SELECT string_agg(to_json(s.id)::text || ':' || s.memo::text, ',' ORDER BY s.position) FROM inngest.steps s WHERE s.run_id = r.id),
+		(SELECT string_agg(to_json(j.step_id)::text || ':{"input":' || j.input::text || '}', ',') FROM inngest.jobs j
+			WHERE j.run_id = r.id AND j.input IS NOT NULL AND NOT EXISTS (SELECT FROM inngest.steps s WHERE s.run_id = r.id AND s.id = j.step_id))) || '}')
 	FROM inngest.v0_living_run(request) r
 $$;
 COMMENT ON FUNCTION inngest.v0_run_actions IS 'GET /v0/runs/{id}/actions';

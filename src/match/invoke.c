@@ -29,9 +29,16 @@ inn_invoke_find(const InnEvent *event, InnFunction *function, char **target)
 	*target = inn_event_invoked(event);
 	if (*target == NULL)
 		return INN_INVOKE_NOTHING;
-	if (inn_functions_by_name(*target, function) && !function->is_archived)
+	if (inn_functions_by_name(*target, function) && inn_invoke_is_allowed(function))
 		return INN_INVOKE_FUNCTION;
 	return INN_INVOKE_MISSING;
+}
+
+/* An endpoint repeats the request that its run began with: whoever could make one up would have us sign it, and send it anywhere. */
+bool
+inn_invoke_is_allowed(const InnFunction *function)
+{
+	return !function->is_archived && !function->is_endpoint;
 }
 
 Jsonb *

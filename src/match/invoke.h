@@ -18,11 +18,14 @@ typedef enum InnInvocation
 {
 	INN_INVOKE_NOTHING, /* it is no invocation */
 	INN_INVOKE_FUNCTION,
-	INN_INVOKE_MISSING /* there is no such function, or it was deleted */
+	INN_INVOKE_MISSING /* there is no such function, it was deleted, or it is an endpoint */
 } InnInvocation;
 
 /* Fills *function, or *target with what the event names instead. */
 extern InnInvocation inn_invoke_find(const InnEvent *event, InnFunction *function, char **target);
+
+/* May it be invoked at all?  If not, it is as if it was not there. */
+extern bool inn_invoke_is_allowed(const InnFunction *function);
 
 /*
  * An event that invokes a function: data as given, which may be NULL, with the name of the function where

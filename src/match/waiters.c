@@ -179,7 +179,8 @@ is_match(const News *news, const InnPause *pause)
 	/* what starts a run neither cancels it, nor is it what it waits for */
 	if (inn_ulid_compare(&event->id, &pause->event_id) == 0)
 		return false;
-	if (pause->kind == INN_PAUSE_CANCEL && inn_ulid_is_before(&event->id, &pause->run_id))
+	/* its id says little of when it came: senders have a say in that, and clocks of their own */
+	if (pause->kind == INN_PAUSE_CANCEL && event->received_at < inn_run_queued_at(&pause->run_id))
 		return false;
 
 	return pause->expression == NULL || is_true(news, pause);

@@ -49,6 +49,7 @@ typedef struct Applying
 	int nops;
 	int version;	  /* of the protocol */
 	int nsteps;		  /* ops that are not lazy */
+	int nadded;		  /* of these, those that leave a step */
 	bool is_grouped;  /* one call follows when all of them have ended */
 	bool is_retrying; /* the job itself is tried again */
 	bool *has_begun;  /* ops of steps that are known already; NULL: none */
@@ -61,12 +62,14 @@ static void begin(Applying *applying);
 static bool plans_itself(const InnCallNews *news, const InnOp *ops, int nops);
 static Jsonb *again_error(void);
 static void apply_asides(InnChanges *changes, const InnCallNews *news, const InnOp *ops, int nops);
+static bool is_step(const InnOp *op);
 static bool is_async(InnOpKind kind);
 static void find_begun(Applying *applying);
 static void note_version(const Applying *applying);
 static void apply(Applying *applying, int n);
 static void apply_result(Applying *applying, int n);
 static void apply_step_error(Applying *applying, int n);
+static void retry_step(Applying *applying, const InnOp *op);
 static bool is_function(const InnOp *op);
 static void apply_function_error(Applying *applying, const InnOp *op);
 static Jsonb *sync_result(const InnOp *op);
@@ -108,7 +111,7 @@ inn_apply_ops(InnChanges *changes, const InnCallNews *news, const InnOp *ops, in
 		call_again(&applying);
 		return;
 	}
-	if (exceeds_limits(changes, news, applying.nsteps, 0))
+	if (exceeds_limits(changes, news, applying.nadded, 0))
 		return;
 
 	/* Waits come first: a step beside them may send what they wait for. */
@@ -182,6 +185,7 @@ begin(Applying *applying)
 		if (inn_op_is_lazy(kind))
 			continue;
 		applying->nsteps++;
+		applying->nadded += is_step(&applying->ops[i]);
 		if (is_async(kind))
 			has_async = true;
 		else
@@ -190,6 +194,14 @@ begin(Applying *applying)
 	applying->is_grouped = applying->nsteps > 1 && has_async && applying->version >= 2;
 	if (has_async)
 		find_begun(applying);
+}
+
+/* Does it leave a step, or is it the end of the run? */
+static bool
+is_step(const InnOp *op)
+{
+	return op->kind != INN_OP_RUN_COMPLETE && op->kind != INN_OP_SYNC_RUN_COMPLETE &&
+		   op->kind != INN_OP_DISCOVERY && !is_function(op);
 }
 
 static bool
@@ -310,10 +322,25 @@ apply_step_error(Applying *applying, int n)
 		apply_function_error(applying, op);
 		return;
 	}
-	retry_or_fail(applying->changes, news,
+	retry_step(applying, op);
+}
+
+/*
+ * A request of ours (step.fetch, step.ai.infer) that has failed beside other steps is made again by the same call, so that call is one of
+ * the group: the others wait for it, and do not cause a second one.
+ */
+static void
+retry_step(Applying *applying, const InnOp *op)
+{
+	InnJob job = *applying->news->job;
+	InnCallNews news = *applying->news;
+
+	job.is_grouped |= applying->is_grouped && !op->is_race;
+	news.job = &job;
+	retry_or_fail(applying->changes, &news,
 				  &(InnCallFault){
 					  .error = op->error,
-					  .retry_at = news->retry_at,
+					  .retry_at = news.retry_at,
 				  },
 				  op);
 }

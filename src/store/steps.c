@@ -82,7 +82,9 @@ static InnPlan find_places = {
 	" UNION ALL"
 	" SELECT step_id, name, false, NULL FROM inngest.pauses WHERE run_id = $1::inngest.ulid AND kind <> 'cancel'"
 	" UNION ALL"
-	" SELECT step_id, step_name, true, NULL FROM inngest.attempts WHERE run_id = $1::inngest.ulid) x"
+	/* of a request of ours nothing else is known while it is tried again */
+	" SELECT step_id, step_name, coalesce(error ->> 'name', '') NOT IN ('GatewayError', 'AIGatewayError'), NULL"
+	" FROM inngest.attempts WHERE run_id = $1::inngest.ulid) x"
 	" WHERE x.id IS NOT NULL AND (x.id = $2 OR x.id = $3 OR x.name = $2)"
 	" ORDER BY x.id, x.position) f"
 	" ORDER BY f.position"

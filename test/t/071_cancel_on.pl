@@ -7,6 +7,7 @@ use InngestTest;
 use JSON::PP ();
 use StubApp;
 use Test::More;
+use Time::HiRes ();
 
 my $inn = InngestTest->new('main');
 my $app = StubApp->new(inn => $inn);
@@ -200,6 +201,15 @@ subtest 'runs of an app' => sub {
 	still_runs($run, 'a rerun is meant by the same events');
 	$inn->send('app/stop', data => { id => 1 });
 	cancelled($run, 'and by no others');
+};
+
+# The id of an event has the time of its sender's clock.
+subtest 'a sender whose clock is slow' => sub {
+	my $run = start('plain');
+	my $seed = int(1000 * (Time::HiRes::time() - 60)) . ',AQIDBAUGBwgJCg==';
+	my $event = $inn->http('POST', '/e/key', { name => 'plain/stop' }, headers => { 'x-inngest-event-id-seed' => $seed })->{json}{ids}[0];
+	cmp_ok($event, 'lt', $run, 'its id is older than the run');
+	cancelled($run, 'and the event is not');
 };
 
 # Ids of two processes within a millisecond are in no order; those of one are.

@@ -83,6 +83,30 @@ subtest 'a retry has the input, too' => sub {
 	is_deeply([ map { [ $_->{attempt}, $_->{body}{steps}{ step_hash('b') } ] } (calls_of($run))[ 0, 1 ] ], [ map { [ $_, { input => [1] } ] } 0, 1 ], 'both attempts');
 };
 
+subtest 'an app that fetches what there is' => sub {
+	$app->on('f', with(op_run('b', 6), hold => 'fetched'), done('ok'));
+	my $run = rerun($first, 'b', [ 2, { z => 1, a => 2 } ]);
+	wait_for(sub { scalar calls_of($run) }, 'the call');
+	my $steps = $inn->http('GET', "/v0/runs/$run/actions")->{json};
+	is_deeply([ $steps->{ step_hash('b') }, scalar keys %$steps ], [ { input => [ 2, { z => 1, a => 2 } ] }, 5 ], 'finds the input, too');
+	$app->release('fetched');
+	is_deeply(outcome($run), [ 'COMPLETED', 'ok' ], 'ends');
+};
+
+subtest 'from a request of ours that is tried again' => sub {
+	$app->function('asks', events => ['ask'], retries => 20);
+	$app->on('asks', program(op_run('a', 1), op_ai('ai', url => 'http://127.0.0.1:' . $app->port . '/down', body => {}), done(1)));
+	$app->on('/down', raw(status => 503));
+	$app->register;
+	my $asking = $inn->run_of($inn->send('ask'));
+	wait_for(sub { $inn->sql("SELECT count(*) FROM inngest.attempts WHERE run_id::text = '$asking' AND step_id = '" . step_hash('ai') . "'") }, 'the first attempt');
+	$inn->sql("SELECT inngest.cancel_run('$asking')");
+	my $run = rerun($asking, 'ai');
+	wait_for(sub { scalar calls_of($run) }, 'the call');
+	is((calls_of($run))[0]{step}, 'step', 'is found, not asked for');
+	$inn->sql("SELECT inngest.cancel_run('$run')");
+};
+
 subtest 'from a step that has not ended' => sub {
 	$app->function('w', events => ['wait']);
 	$app->on('w', program(op_run('a', 1), op_wait('w', event => 'never'), done(1)));

@@ -1,0 +1,44 @@
+# A run may have a thousand steps, and its end, which the same call reports, is none.  How: steps that are reported by checkpoints.
+use strict;
+use warnings;
+
+use InngestTest;
+use StubApp;
+use Test::More;
+
+my $inn = InngestTest->new('main');
+my $app = StubApp->new(inn => $inn);
+
+# Checkpoints of so many steps.
+sub steps
+{
+	my (@sizes) = @_;
+	my $n = 0;
+	my @checkpoints;
+
+	push @checkpoints, [ map { op_run('s' . $n++, 1) } 1 .. $_ ] for @sizes;
+	return (checkpoint => \@checkpoints);
+}
+
+my %case = (
+	full => [ with(ops(op_complete('end')), steps(600, 400)), 'COMPLETED' ],
+	beside => [ with(ops(op_run('last', 1), op_complete('end')), steps(600, 399)), 'COMPLETED' ],
+	beyond => [ with(ops(op_run('last', 1), op_complete('end')), steps(600, 400)), 'FAILED' ]);
+
+for my $name (sort keys %case)
+{
+	$app->function($name, events => ["start/$name"], retries => 0);
+	$app->on($name, $case{$name}[0]);
+}
+$app->register;
+for my $name (sort keys %case)
+{
+	my $run = $inn->run_of($inn->send("start/$name"));
+
+	$inn->wait_for_end($run, $case{$name}[1]);
+	is($inn->sql("SELECT count(*) FROM inngest.steps WHERE run_id::text = '$run'"), 1000, "$name: a thousand steps, $case{$name}[1]");
+	is($inn->sql("SELECT error->>'name' FROM inngest.attempts WHERE run_id::text = '$run' ORDER BY ended_at DESC LIMIT 1"),
+		$case{$name}[1] eq 'FAILED' ? 'InngestErrFunctionOverflowed' : '', 'and why');
+}
+
+done_testing();

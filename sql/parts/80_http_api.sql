@@ -117,7 +117,7 @@ BEGIN
 		RAISE invalid_datetime_format;
 	END IF;
 	RETURN greatest(least(given::timestamptz, timestamptz '9999-01-01'), timestamptz '1970-01-01');
-EXCEPTION WHEN invalid_datetime_format OR datetime_field_overflow THEN
+EXCEPTION WHEN invalid_datetime_format OR datetime_field_overflow OR invalid_time_zone_displacement_value THEN
 	PERFORM inngest.raise_parameter(format('%s must be a time such as 2026-01-31T12:00:00Z, not "%s"', what, given));
 END
 $$;

@@ -182,6 +182,31 @@ COMMENT ON FUNCTION inngest.v2_list_signing_keys IS 'GET /v2/keys/signing';
 
 /* ---- events ---- */
 
+/* The fields of a body, in the form of protojson: each name in either spelling, and no others; what is null is not there. */
+CREATE FUNCTION inngest.v2_fields(input jsonb, VARIADIC known text[]) RETURNS jsonb
+LANGUAGE plpgsql STABLE SET search_path TO pg_catalog, inngest, pg_temp
+AS $$
+DECLARE
+	fields  jsonb;
+	unknown text;
+BEGIN
+	IF coalesce(jsonb_typeof(input), 'null') = 'null' THEN
+		RETURN '{}';
+	END IF;
+	IF jsonb_typeof(input) <> 'object' THEN
+		RAISE EXCEPTION USING ERRCODE = 'IN031', MESSAGE = format('what is sent must be an object with: %s', array_to_string(known, ', '));
+	END IF;
+	SELECT min(i.key) FILTER (WHERE k.name IS NULL), coalesce(jsonb_object_agg(k.name, i.value) FILTER (WHERE k.name IS NOT NULL AND i.value <> 'null'), '{}')
+		INTO unknown, fields
+	FROM jsonb_each(input) i LEFT JOIN unnest(known) k (name) ON i.key IN (k.name, lower(regexp_replace(k.name, '([A-Z])', '_\1', 'g')));
+	IF unknown IS NOT NULL THEN
+		RAISE EXCEPTION USING ERRCODE = 'IN031', MESSAGE = format('unknown field "%s"; there are: %s', unknown, array_to_string(known, ', '));
+	END IF;
+	RETURN fields;
+END
+$$;
+COMMENT ON FUNCTION inngest.v2_fields IS 'internal: the fields of a body that v2 knows; an error if there are others, which would be ignored silently';
+
 CREATE FUNCTION inngest.v2_send_event(request jsonb, input jsonb, OUT status integer, OUT body jsonb)
 LANGUAGE plpgsql SET search_path TO pg_catalog, inngest, pg_temp
 AS $$
@@ -337,13 +362,16 @@ LANGUAGE plpgsql SET search_path TO pg_catalog, inngest, pg_temp
 AS $$
 DECLARE
 	run  inngest.function_runs := inngest.v2_run(request);
-	step jsonb := nullif(input->'fromStep', 'null');
+	step jsonb := inngest.v2_fields(input, 'fromStep')->'fromStep';
 BEGIN
+	IF step IS NOT NULL THEN
+		step := inngest.v2_fields(step, 'stepId', 'input');
+	END IF;
 	IF step IS NOT NULL AND coalesce(step->>'stepId', '') = '' THEN
 		PERFORM inngest.raise_parameter('fromStep.stepId must name a step');
 	END IF;
 	status := 200;
-	body := inngest.v2_answer(jsonb_build_object('runId', inngest.rerun(run.id, step->>'stepId', nullif(step->'input', 'null'))));
+	body := inngest.v2_answer(jsonb_build_object('runId', inngest.rerun(run.id, step->>'stepId', step->'input')));
 END
 $$;
 COMMENT ON FUNCTION inngest.v2_rerun IS 'POST /v2/runs/{id}/rerun';
@@ -436,6 +464,9 @@ DECLARE
 	given    text := nullif(inngest.query_value(request, 'cursor'), '');
 	items    jsonb;
 BEGIN
+	IF given IS NOT NULL AND NOT EXISTS (SELECT FROM inngest.apps c WHERE c.env_id = '00000000-0000-4000-b000-000000000000' AND c.name = given) THEN
+		PERFORM inngest.raise_parameter('cursor must be that of a page before');
+	END IF;
 	SELECT coalesce(jsonb_agg(inngest.v2_app_json(a) ORDER BY a.created_at DESC, a.name DESC), '[]') INTO items
 	FROM (
 		SELECT * FROM inngest.apps a

@@ -79,20 +79,23 @@ LANGUAGE plpgsql SET search_path TO pg_catalog, inngest, pg_temp
 AS $$
 DECLARE
 	function inngest.functions := inngest.v2_function(inngest.v2_app(request #>> '{path,app}'), request #>> '{path,function}');
-	given    jsonb := coalesce(nullif(input->'idempotencyKey', 'null'), '""');
+	fields   jsonb;
+	given    jsonb;
 	key      text;
 	event    inngest.ulid := request->>'continued';
 BEGIN
 	IF jsonb_typeof(input) IS DISTINCT FROM 'object' THEN
 		RAISE EXCEPTION USING ERRCODE = 'IN031', MESSAGE = 'The body must be an object: {"data"?: {...}, "idempotencyKey"?: "..."}';
 	END IF;
+	fields := inngest.v2_fields(input, 'data', 'idempotencyKey');
+	given := coalesce(fields->'idempotencyKey', '""');
 	IF jsonb_typeof(given) <> 'string' THEN
 		PERFORM inngest.raise_parameter('idempotencyKey must be a text');
 	END IF;
 	key := nullif(given #>> '{}', '');
 	IF event IS NULL THEN
 		event := inngest.invoke_event(function.slug, jsonb_strip_nulls(jsonb_build_object('id', key))
-			|| jsonb_build_object('data', coalesce(nullif(input->'data', 'null'), '{}')));
+			|| jsonb_build_object('data', coalesce(fields->'data', '{}')));
 	END IF;
 	SELECT * INTO status, body FROM inngest.v2_invoked(function, event, key);
 END

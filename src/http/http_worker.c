@@ -270,7 +270,8 @@ serve(InnRequest *request)
 			inn_reply(request, 200, inn_openapi_json, strlen(inn_openapi_json));
 			break;
 		case INN_ROUTE_NOTHING:
-			inn_reply(request, 200, "", 0);
+			inn_reply(request, 200, target.route->content == NULL ? "" : target.route->content,
+					  target.route->content == NULL ? 0 : strlen(target.route->content));
 			break;
 		case INN_ROUTE_CONNECT:
 			if (request->size == 0)

@@ -69,7 +69,7 @@ static const InnRoute routes[] = {
 	 .summary = "send events, as the SDKs do"},
 	{"GET", "/dev", .function = "dev_info", .is_dev_only = true,
 	 .summary = "what the dev server tells of itself"},
-	{"POST", "/dev/traces", .kind = INN_ROUTE_NOTHING, .is_dev_only = true,
+	{"POST", "/dev/traces", .kind = INN_ROUTE_NOTHING, .auth = INN_AUTH_NONE,
 	 .summary = "accepted and dropped"},
 	{"DELETE", "/v0/runs/{id}", .function = "v0_cancel_run", .is_quick = true,
 	 .summary = "cancel a run"},
@@ -84,8 +84,16 @@ static const InnRoute routes[] = {
 	{"GET", "/v1/checkpoint/{id}/output", .function = "v1_endpoint_output", .auth = INN_AUTH_NONE,
 	 .is_quick = true, .may_wait = true, .has_head = true,
 	 .summary = "what such a run has come to; needs its token"},
+	/* whoever was redirected here may repeat what he has asked */
 	{"POST", "/v1/checkpoint/{id}/output", .function = "v1_endpoint_output", .auth = INN_AUTH_NONE,
 	 .is_quick = true, .may_wait = true, .has_head = true, .summary = "the same"},
+	{"PUT", "/v1/checkpoint/{id}/output", .function = "v1_endpoint_output", .auth = INN_AUTH_NONE,
+	 .is_quick = true, .may_wait = true, .has_head = true, .summary = "the same"},
+	{"PATCH", "/v1/checkpoint/{id}/output", .function = "v1_endpoint_output", .auth = INN_AUTH_NONE,
+	 .is_quick = true, .may_wait = true, .has_head = true, .summary = "the same"},
+	{"DELETE", "/v1/checkpoint/{id}/output", .function = "v1_endpoint_output",
+	 .auth = INN_AUTH_NONE, .is_quick = true, .may_wait = true, .has_head = true,
+	 .summary = "the same"},
 	{"POST", "/v1/checkpoint/{id}/async", .function = "v1_checkpoint", .is_quick = true,
 	 .has_body = true, .summary = "steps that have ended while a call goes on"},
 	{"POST", "/invoke/{id}", .function = "api_invoke", .is_quick = true, .has_body = true,
@@ -126,7 +134,8 @@ static const InnRoute routes[] = {
 	 .summary = "tell the run that waits for a signal"},
 	{"GET", "/v1/apps/{app}/functions", .function = "v1_app_functions",
 	 .summary = "functions of an app"},
-	{"POST", "/v1/traces/userland", .kind = INN_ROUTE_NOTHING, .summary = "accepted and dropped"},
+	{"POST", "/v1/traces/userland", .kind = INN_ROUTE_NOTHING, .content = "{}",
+	 .summary = "accepted and dropped"},
 	{"GET", "/v1/prom/{env}", .kind = INN_ROUTE_MISSING,
 	 .summary = "not implemented; see /metrics"},
 
@@ -320,7 +329,8 @@ inn_route_argument(const InnTarget *target, const InnRequest *request, StringInf
 
 	appendStringInfoString(buf, "}}");
 	appendStringInfoChar(buf, '\0');
-	appendBinaryStringInfo(buf, request->body == NULL ? "" : request->body, request->size);
+	if (target->route->has_body && request->body != NULL)
+		appendBinaryStringInfo(buf, request->body, request->size);
 }
 
 static void

@@ -24,7 +24,7 @@ typedef enum InnRouteKind
 	INN_ROUTE_EVENTS,  /* POST /api/v1/events */
 	INN_ROUTE_INGEST,  /* POST /e/{key} */
 	INN_ROUTE_OPENAPI, /* a constant */
-	INN_ROUTE_NOTHING, /* 200 {}, and nothing is done */
+	INN_ROUTE_NOTHING, /* 200 with a constant, and nothing is done */
 	INN_ROUTE_CONNECT, /* the same, but only for an empty body: we have no Connect */
 	INN_ROUTE_MISSING  /* 501 */
 } InnRouteKind;
@@ -44,8 +44,9 @@ typedef struct InnRoute
 	InnRouteKind kind;
 	InnAuth auth;
 	const char *function;  /* of INN_ROUTE_CALL */
+	const char *content;   /* of INN_ROUTE_NOTHING; NULL: nothing */
 	bool is_quick;		   /* known to be so, whatever the parameters */
-	bool has_body;		   /* takes a JSON body */
+	bool has_body;		   /* takes a JSON body; else what comes is not looked at */
 	bool may_wait;		   /* status 202 from the function: nothing yet, ask again (see calls.c) */
 	bool may_end_in_slash; /* the path with a slash behind it is the same */
 	bool is_dev_only;	   /* in cloud mode there is no such route */

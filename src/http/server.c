@@ -367,8 +367,9 @@ let_pages_in(struct MHD_Response *response, bool is_preflight)
 	if (!is_preflight)
 		return;
 	(void) MHD_add_response_header(response, "Access-Control-Allow-Methods",
-								   "GET, POST, PUT, DELETE, OPTIONS");
-	(void) MHD_add_response_header(response, "Access-Control-Allow-Headers", "*");
+								   "GET, POST, PUT, PATCH, DELETE, OPTIONS");
+	/* all but that one, by the Fetch standard */
+	(void) MHD_add_response_header(response, "Access-Control-Allow-Headers", "*, Authorization");
 	(void) MHD_add_response_header(response, "Access-Control-Max-Age", "3600");
 }
 

@@ -210,6 +210,10 @@ END
 	is($inn->sql("SELECT original_run_id, status FROM inngest.runs WHERE id::text = '$again'"), "$runs[0]|QUEUED", 'a run is run again');
 	isnt(answer('POST', "/v2/runs/$runs[0]/rerun")->{data}{runId}, $again, 'and once more, without a body');
 	refused('POST', "/v2/runs/$UNKNOWN/rerun", 404, 'not_found', 'Run not found');
+	refused('POST', "/v2/runs/$runs[0]/rerun", 400, 'api_error', 'unknown field "step"; there are: fromStep', body => { step => {} });
+	refused('POST', "/v2/runs/$runs[0]/rerun", 400, 'api_error', 'unknown field "id"; there are: stepId, input', body => { from_step => { id => 'a' } });
+	refused('POST', "/v2/runs/$runs[0]/rerun", 400, 'api_error', 'what is sent must be an object with: fromStep', body => $_) for [], '"x"';
+	refused('POST', "/v2/runs/$runs[0]/rerun", 400, 'invalid_field_format', 'fromStep.stepId must name a step', body => { from_step => { step_id => undef } });
 	refused('POST', '/v2/runs/zzz/rerun', 400, 'invalid_field_format', 'Run ID must be a valid ULID');
 }
 
@@ -229,6 +233,7 @@ END
 	my $page = answer('GET', '/v2/apps?limit=1');
 	is_deeply($page->{page}, { hasMore => JSON::PP::true, limit => 1, cursor => 'stock' }, 'a page of them');
 	is_deeply(ids('/v2/apps?limit=1&cursor=stock'), ['shop'], 'and the next');
+	refused('GET', '/v2/apps?cursor=nope', 400, 'invalid_field_format', 'cursor must be that of a page before');
 	is_deeply(ids('/v2/apps?archived=true'), [], 'none is archived');
 	refused('GET', '/v2/apps/nope', 404, 'not_found', 'App not found');
 	refused('GET', '/v2/apps?limit=0', 400, 'invalid_field_format', 'limit must be a number from 1 to 100');
@@ -300,10 +305,13 @@ sub not_invoked
 	$run = invoked('f3', { idempotencyKey => 'one' });
 	is(not_invoked('f3', { idempotencyKey => 'one', data => { n => 8 } }, 409, 'run_exists')->{data}{runId}, $run, 'whose run it is');
 	isnt(invoked('pull', { idempotencyKey => 'one' }), $run, 'another function does not know the key');
+	my $run_of_one = $run;
 
 	my $path = '/v2/apps/shop/functions/f3/invoke';
 	refused('POST', $path, 400, 'api_error', 'The body must be an object: {"data"?: {...}, "idempotencyKey"?: "..."}', body => $_) for '[]', '';
 	refused('POST', $path, 400, 'invalid_field_format', 'idempotencyKey must be a text', body => { idempotencyKey => 5 });
+	refused('POST', $path, 400, 'api_error', 'unknown field "mode"; there are: data, idempotencyKey', body => { mode => 'sync' });
+	is(not_invoked('f3', { idempotency_key => 'one' }, 409, 'run_exists')->{data}{runId}, $run_of_one, 'its other spelling');
 	is(invoke('f3', { data => 5 })->{status}, 400, 'data must be an object');
 	refused('POST', '/v2/apps/shop/functions/nope/invoke', 404, 'not_found', 'Function not found', body => {});
 	refused('POST', '/v2/apps/nope/functions/f3/invoke', 404, 'not_found', 'App not found', body => {});

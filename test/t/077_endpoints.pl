@@ -83,6 +83,9 @@ subtest 'a run that its app executes' => sub {
 	is(scalar requests_of('/a'), 0, 'without any call');
 	is(report(op_complete(page('the end')))->{status}, 200, 'the same said twice');
 	is(report(op_run('three', 3))->{status}, 409, 'but nothing new');
+	begin({ path => '/a' }, [ op_run('one', 1) ]);
+	is(report(op_run('one', 2))->{status}, 400, 'nor another result of a step that is recorded');
+	$inn->sql("SELECT inngest.cancel_run('$run')");
 	is($inn->sql("SELECT count(*) FROM inngest.jobs WHERE run_id::text = '$run'"), 0, 'nothing is left to do');
 };
 
@@ -98,6 +101,22 @@ subtest 'functions' => sub {
 	is(detail()->{status}, 'COMPLETED', 'is over');
 };
 
+subtest 'nobody else' => sub {
+	begin({ path => '/mine' }, []);
+	my $function = detail()->{function_id};
+	my $event = q('{"domain": "http://127.0.0.1:9", "path": "/stolen", "method": "POST"}');
+	like($inn->sql_error("SELECT inngest.invoke_function('$function', $event)"), qr/function ".*" does not exist/, 'can invoke it');
+	is($inn->http('POST', '/invoke/' . $function =~ s/([^\w-])/sprintf('%%%02x', ord $1)/ger, { data => { path => '/stolen' } })->{status}, 404, 'nor over HTTP');
+	$app->function('caller', events => ['endpoint/call'], retries => 0);
+	$app->on('caller', program(op_invoke('i', function_id => $function, payload => { data => { domain => $origin, path => '/stolen' } }), done(1)));
+	$app->register;
+	my $caller = $inn->run_of($inn->send('endpoint/call'));
+	$inn->wait_for_end($caller, 'FAILED');
+	like($inn->sql("SELECT memo FROM inngest.steps WHERE run_id::text = '$caller'"), qr/could not find function/, 'nor from a function');
+	is(scalar requests_of('/stolen'), 0, 'so nothing is requested in its name');
+	$inn->sql("SELECT inngest.cancel_run('$run')");
+};
+
 subtest 'in the background' => sub {
 	$app->on('/c', ops(op_run('late', 3)), with(ops(op_complete(page('slept', status => 201))), status => 200), raw(status => 500));
 	my $token = begin({ path => '/c', method => 'POST', query_params => 'q=%20&r', body => '{"b": 1}', content_type => 'application/json' }, [ op_run('one', 1) ])->{json}{data}{token};
@@ -110,7 +129,8 @@ subtest 'in the background' => sub {
 	is_deeply([ @{ $calls[0]{headers} }{qw(content-type x-run-id x-inngest-req-version)} ], [ 'application/json', $run, 2 ], 'with headers that say so');
 	ok(!exists $calls[0]{headers}{'x-inngest-step-id'}, 'for no step');
 	is(report(op_sleep('nap', '200ms'))->{status}, 200, 'what is known may be said again');
-	is(output($token, method => 'POST')->{content}, 'slept', 'any method will do');
+	is(output($token, method => $_)->{content}, 'slept', "$_ will do as well") for qw(POST PUT PATCH DELETE);
+	is($inn->http('POST', "/v1/http/runs/$run/output?token=$token", 'a=b')->{content}, 'slept', 'with any body');
 };
 
 subtest 'steps at the same time' => sub {

@@ -18,14 +18,12 @@
  */
 #include "postgres.h"
 
-#include "miscadmin.h"
-
 #include "base/timer.h"
 #include "execute/blocked.h"
 #include "execute/targets.h"
 #include "run/changes.h"
 
-/* Keys that are looked at in one transaction; functions that are read at a time; jobs of one that are made ready. */
+/* Keys that are looked at in one transaction; functions of one, those that have waited for longest; jobs of one that are made ready. */
 #define KEYS_AT_A_TIME 64
 #define FUNCTIONS_AT_A_TIME 16
 #define JOBS_AT_A_TIME 64
@@ -41,8 +39,9 @@ typedef struct Look
 	uint64 nblocked;
 	bool has_waiting;
 	int64 first_rank;
-	bool is_busy; /* some could not be made ready now */
-	bool is_more; /* and some for which it was not tried */
+	bool is_busy;	/* some could not be made ready now */
+	bool is_more;	/* and some for which it was not tried */
+	bool is_moving; /* some were made ready */
 } Look;
 
 static bool is_scanning = true;
@@ -53,7 +52,7 @@ static int nlooks;
 
 static void scan(void);
 static void look_at(Look *look);
-static void release_of(Look *look, const pg_uuid_t *function_id, int used);
+static void release_of(Look *look, const pg_uuid_t *function_id, int *used);
 static int limit_of(const Look *look, const pg_uuid_t *function_id, const InnBlockedJob *job);
 
 int
@@ -147,32 +146,31 @@ scan(void)
 static void
 look_at(Look *look)
 {
-	pg_uuid_t functions[FUNCTIONS_AT_A_TIME];
-	pg_uuid_t after = {{0}};
+	InnBlockedFunction functions[FUNCTIONS_AT_A_TIME + 1];
 	int used = look->used = inn_slots_used(&look->key, &look->nblocked);
-	int nfunctions;
+	int nfunctions = inn_jobs_blocked_functions(&look->key, FUNCTIONS_AT_A_TIME + 1, functions);
 
-	look->has_waiting = look->is_busy = look->is_more = false;
+	look->has_waiting = look->is_busy = look->is_more = look->is_moving = false;
 	look->first_rank = PG_INT64_MAX;
-	do
-	{
-		nfunctions = inn_jobs_blocked_functions(&look->key, &after, FUNCTIONS_AT_A_TIME, functions);
-		for (int i = 0; i < nfunctions; i++)
-			release_of(look, &functions[i], used);
-		if (nfunctions > 0)
-			after = functions[nfunctions - 1];
-		CHECK_FOR_INTERRUPTS();
-	} while (nfunctions == FUNCTIONS_AT_A_TIME);
+	for (int i = 0; i < Min(nfunctions, FUNCTIONS_AT_A_TIME); i++)
+		release_of(look, &functions[i].id, &used);
+	if (nfunctions <= FUNCTIONS_AT_A_TIME)
+		return;
+
+	/* Others wait as well, and if something could be done for these, it may be for them. */
+	look->has_waiting = true;
+	look->first_rank = Min(look->first_rank, functions[FUNCTIONS_AT_A_TIME].rank);
+	look->is_more |= look->is_moving;
 }
 
 static void
-release_of(Look *look, const pg_uuid_t *function_id, int used)
+release_of(Look *look, const pg_uuid_t *function_id, int *used)
 {
 	InnBlockedJob jobs[JOBS_AT_A_TIME + 1];
 	InnBlockedJob ready[JOBS_AT_A_TIME];
 	int njobs = inn_jobs_read_blocked(&look->key, function_id, JOBS_AT_A_TIME + 1, jobs);
 	int limit = njobs > 0 ? limit_of(look, function_id, &jobs[0]) : 0;
-	int room = limit == 0 ? JOBS_AT_A_TIME : Min(Max(limit - used, 0), JOBS_AT_A_TIME);
+	int room = limit == 0 ? JOBS_AT_A_TIME : Min(Max(limit - *used, 0), JOBS_AT_A_TIME);
 	int nready = 0;
 
 	for (int i = 0; i < njobs; i++)
@@ -188,6 +186,9 @@ release_of(Look *look, const pg_uuid_t *function_id, int used)
 	}
 	look->is_more |= limit == 0 && njobs > nready;
 	inn_jobs_unblock(&look->key, ready, nready);
+	look->is_moving |= nready > 0;
+	if (limit > 0)
+		*used += nready;
 }
 
 /* 0: the key is no limit of this job any more. */

@@ -140,16 +140,18 @@ static InnPlan blocked_keys =
 	 {UUIDOID, INT4OID},
 	 .is_generic = true};
 
+/* From one function to the next, so that what it costs is the functions and not the jobs. */
 static InnPlan blocked_functions = {
 	"WITH RECURSIVE f (id) AS ("
-	" (SELECT function_id FROM inngest.jobs WHERE blocked_on = $1 AND function_id > $3"
-	" ORDER BY function_id LIMIT 1)"
+	" (SELECT function_id FROM inngest.jobs WHERE blocked_on = $1 ORDER BY function_id LIMIT 1)"
 	" UNION ALL"
 	" SELECT (SELECT j.function_id FROM inngest.jobs j WHERE j.blocked_on = $1 AND j.function_id > f.id"
 	" ORDER BY j.function_id LIMIT 1) FROM f WHERE f.id IS NOT NULL)"
-	" SELECT id FROM f WHERE id IS NOT NULL LIMIT $2",
-	3,
-	{UUIDOID, INT4OID, UUIDOID},
+	" SELECT f.id, j.rank FROM f, LATERAL (SELECT x.rank FROM inngest.jobs x"
+	" WHERE x.blocked_on = $1 AND x.function_id = f.id ORDER BY x.rank LIMIT 1) j"
+	" ORDER BY j.rank, f.id LIMIT $2",
+	2,
+	{UUIDOID, INT4OID},
 	.is_generic = true};
 
 static InnPlan read_blocked = {"SELECT id, run_id::uuid, rank FROM inngest.jobs"
@@ -480,14 +482,12 @@ inn_jobs_block(const InnJob *const *jobs, const pg_uuid_t *keys, const int64 *ra
 }
 
 int
-inn_jobs_blocked_functions(const pg_uuid_t *key, const pg_uuid_t *after, int max,
-						   pg_uuid_t *function_ids)
+inn_jobs_blocked_functions(const pg_uuid_t *key, int max, InnBlockedFunction *functions)
 {
-	uint64 nrows = INN_RUN(&blocked_functions, inn_arg_uuid(key), inn_arg(Int32GetDatum(max)),
-						   inn_arg_uuid(after));
+	uint64 nrows = INN_RUN(&blocked_functions, inn_arg_uuid(key), inn_arg(Int32GetDatum(max)));
 
 	for (uint64 i = 0; i < nrows; i++)
-		function_ids[i] = inn_row_uuid(i, 1);
+		functions[i] = (InnBlockedFunction){inn_row_uuid(i, 1), inn_row_bigint(i, 2)};
 	return (int) nrows;
 }
 

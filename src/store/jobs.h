@@ -117,9 +117,14 @@ typedef struct InnBlockedJob
 	int64 rank;
 } InnBlockedJob;
 
-/* Up to max functions beyond one that have such jobs of a key; and up to max of those, first those of the least rank. */
-extern int inn_jobs_blocked_functions(const pg_uuid_t *key, const pg_uuid_t *after, int max,
-									  pg_uuid_t *function_ids);
+typedef struct InnBlockedFunction
+{
+	pg_uuid_t id;
+	int64 rank; /* the least of its jobs */
+} InnBlockedFunction;
+
+/* Up to max functions that have such jobs of a key; and up to max of those; first those of the least rank. */
+extern int inn_jobs_blocked_functions(const pg_uuid_t *key, int max, InnBlockedFunction *functions);
 extern int inn_jobs_read_blocked(const pg_uuid_t *key, const pg_uuid_t *function_id, int max,
 								 InnBlockedJob *jobs);
 

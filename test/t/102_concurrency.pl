@@ -147,6 +147,12 @@ subtest 'many functions with one key' => sub {
 	$app->hold('m');
 	send_all('m', {});
 	ok(blocked_with(1, 39), 'one is called');
+	$app->release('m');
+	ok(all_done(), 'and then the others');
+	is($inn->sql('SELECT max(n) FROM (SELECT count(*) AS n FROM inngest.attempts a JOIN inngest.attempts b ON b.run_id::text <> a.run_id::text AND b.started_at < a.ended_at AND b.ended_at > a.started_at JOIN inngest.runs r ON r.id::text = a.run_id::text AND r.function_id ~ \'^stub-m\' JOIN inngest.runs s ON s.id::text = b.run_id::text AND s.function_id ~ \'^stub-m\' GROUP BY a.run_id::text) x'), '', 'one at a time');
+	$app->hold('m');
+	send_all('m', {});
+	ok(blocked_with(1, 39), 'again');
 	$register->();
 	ok(blocked_with(40, 0), 'all are, when the limit is gone');
 	$app->release('m');

@@ -338,11 +338,7 @@ retry_step(Applying *applying, const InnOp *op)
 	job.is_grouped |= applying->is_grouped && !op->is_race;
 	news.job = &job;
 	retry_or_fail(applying->changes, &news,
-				  &(InnCallFault){
-					  .error = op->error,
-					  .retry_at = news.retry_at,
-				  },
-				  op);
+				  &(InnCallFault){.error = op->error, .retry_at = news.retry_at}, op);
 }
 
 /* The error of the function itself, which the SDK says so if it has more to say beside it. */

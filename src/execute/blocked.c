@@ -8,7 +8,8 @@
  *
  * Nobody waits in vain.  Who frees a place that is waited for looks at its key afterwards.  Who puts a job aside says so when that is
  * committed, and if there is a place by then, looks at the key himself.  What is made ready may find its place taken again, and is
- * put aside once more.  After a crash, or when limits have changed, all keys are looked at: one job of each is made ready, and if
+ * put aside once more.  What is made ready may also go without having been taken, because its run is cancelled; so as long as others of its
+ * key wait it is remembered, and looked for a second later.  After a crash, or when limits have changed, all keys are looked at: one job of each is made ready, and if
  * that finds a place and there are more, the next.
  *
  * IDENTIFICATION
@@ -31,6 +32,10 @@
 /* How soon to try again what somebody else is just changing. */
 #define BUSY_RETRY_USEC (INT64CONST(20) * 1000)
 
+/* When to see what has become of jobs that were made ready; and how many are remembered: if there are more, all keys are looked at then. */
+#define FOLLOW_UP_USEC (INT64CONST(1) * USECS_PER_SEC)
+#define RELEASED_MAX 1024
+
 /* What is known of a key when it is looked at. */
 typedef struct Look
 {
@@ -50,9 +55,18 @@ static TimestampTz retry_at = DT_NOBEGIN;
 static Look looks[KEYS_AT_A_TIME];
 static int nlooks;
 
+static InnBlockedJob released[RELEASED_MAX]; /* made ready while others wait for the same */
+static pg_uuid_t released_keys[RELEASED_MAX];
+static int nreleased;
+static bool are_more_released;
+static TimestampTz follow_up_at = INN_NEVER;
+
+static void follow_up(void);
 static void scan(void);
 static void look_at(Look *look);
 static void release_of(Look *look, const pg_uuid_t *function_id, int *used);
+static void note_released(const Look *look, const InnBlockedJob *jobs, int njobs);
+static void remember(int place, const pg_uuid_t *key, const InnBlockedJob *job);
 static int limit_of(const Look *look, const pg_uuid_t *function_id, const InnBlockedJob *job);
 
 int
@@ -111,12 +125,15 @@ inn_blocked_look_at_all(void)
 {
 	is_scanning = true;
 	scanned = (pg_uuid_t){{0}};
+	nreleased = 0;
+	are_more_released = false;
+	follow_up_at = INN_NEVER;
 }
 
 TimestampTz
 inn_blocked_due(void)
 {
-	return is_scanning || inn_slots_are_freed() ? retry_at : INN_NEVER;
+	return is_scanning || inn_slots_are_freed() ? retry_at : follow_up_at;
 }
 
 void
@@ -124,10 +141,42 @@ inn_blocked_release(void)
 {
 	nlooks = 0;
 	retry_at = DT_NOBEGIN;
+	if (follow_up_at <= inn_now())
+		follow_up();
 	if (is_scanning && !inn_slots_are_freed())
 		scan();
 	while (nlooks < KEYS_AT_A_TIME && inn_slots_next_freed(&looks[nlooks].key))
 		look_at(&looks[nlooks++]);
+}
+
+/* The end of a job that was taken has its key looked at by itself (dispatch.h); one that is gone does not. */
+static void
+follow_up(void)
+{
+	bool are_ready[RELEASED_MAX];
+	InnDispatch dispatch;
+	int nleft = 0;
+
+	if (are_more_released)
+	{
+		inn_blocked_look_at_all();
+		return;
+	}
+	for (int i = 0; i < nreleased; i++)
+	{
+		if (!inn_dispatch_find(released[i].id, &dispatch))
+			remember(nleft++, &released_keys[i], &released[i]);
+	}
+	inn_jobs_are_ready(released, nleft, are_ready);
+	nreleased = 0;
+	for (int i = 0; i < nleft; i++)
+	{
+		if (are_ready[i])
+			remember(nreleased++, &released_keys[i], &released[i]);
+		else
+			inn_slots_note_freed(&released_keys[i]);
+	}
+	follow_up_at = nreleased > 0 ? inn_now() + FOLLOW_UP_USEC : INN_NEVER;
 }
 
 static void
@@ -149,13 +198,18 @@ look_at(Look *look)
 	InnBlockedFunction functions[FUNCTIONS_AT_A_TIME + 1];
 	int used = look->used = inn_slots_used(&look->key, &look->nblocked);
 	int nfunctions = inn_jobs_blocked_functions(&look->key, FUNCTIONS_AT_A_TIME + 1, functions);
+	int nreleased_before = nreleased;
 
 	look->has_waiting = look->is_busy = look->is_more = look->is_moving = false;
 	look->first_rank = PG_INT64_MAX;
 	for (int i = 0; i < Min(nfunctions, FUNCTIONS_AT_A_TIME); i++)
 		release_of(look, &functions[i].id, &used);
 	if (nfunctions <= FUNCTIONS_AT_A_TIME)
+	{
+		if (!look->has_waiting)
+			nreleased = nreleased_before;
 		return;
+	}
 
 	/* Others wait as well, and if something could be done for these, it may be for them. */
 	look->has_waiting = true;
@@ -186,9 +240,31 @@ release_of(Look *look, const pg_uuid_t *function_id, int *used)
 	}
 	look->is_more |= limit == 0 && njobs > nready;
 	inn_jobs_unblock(&look->key, ready, nready);
+	note_released(look, ready, nready);
 	look->is_moving |= nready > 0;
 	if (limit > 0)
 		*used += nready;
+}
+
+static void
+note_released(const Look *look, const InnBlockedJob *jobs, int njobs)
+{
+	for (int i = 0; i < njobs; i++)
+	{
+		if (nreleased < RELEASED_MAX)
+			remember(nreleased++, &look->key, &jobs[i]);
+		else
+			are_more_released = true;
+	}
+	if (njobs > 0)
+		follow_up_at = inn_sooner(follow_up_at, inn_now() + FOLLOW_UP_USEC);
+}
+
+static void
+remember(int place, const pg_uuid_t *key, const InnBlockedJob *job)
+{
+	released_keys[place] = *key;
+	released[place] = *job;
 }
 
 /* 0: the key is no limit of this job any more. */

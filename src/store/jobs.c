@@ -187,6 +187,14 @@ static InnPlan unblock_jobs =
 	 {UUIDOID, UUIDARRAYOID, INT8ARRAYOID, INT8ARRAYOID},
 	 .is_generic = true};
 
+static InnPlan ready_jobs =
+	{"SELECT i.n FROM unnest($1, $2) WITH ORDINALITY AS i (run_id, id, n),"
+	 " LATERAL (SELECT FROM inngest.jobs j WHERE j.run_id = i.run_id::inngest.ulid"
+	 " AND j.id = i.id AND j.position IS NOT NULL OFFSET 0) x",
+	 2,
+	 {UUIDARRAYOID, INT8ARRAYOID},
+	 .is_generic = true};
+
 static void give_place(InnJob *job);
 static void fill_columns(const InnJob *job, Datum *values, bool *nulls);
 static void put_optional(const char *text, Datum *value, bool *is_null);
@@ -529,6 +537,25 @@ inn_jobs_unblock(const pg_uuid_t *key, const InnBlockedJob *jobs, int njobs)
 				   inn_arg_array(ids, NULL, njobs, INT8OID),
 				   inn_arg_array(positions, NULL, njobs, INT8OID));
 	inn_wake_at_commit(INN_ROLE_EXECUTOR);
+}
+
+void
+inn_jobs_are_ready(const InnBlockedJob *jobs, int njobs, bool *are_ready)
+{
+	Datum *runs = palloc(Max(njobs, 1) * sizeof(Datum));
+	Datum *ids = palloc(Max(njobs, 1) * sizeof(Datum));
+	uint64 nrows;
+
+	for (int i = 0; i < njobs; i++)
+	{
+		runs[i] = PointerGetDatum(&jobs[i].run_id);
+		ids[i] = Int64GetDatum(jobs[i].id);
+		are_ready[i] = false;
+	}
+	nrows = INN_RUN(&ready_jobs, inn_arg_array(runs, NULL, njobs, UUIDOID),
+					inn_arg_array(ids, NULL, njobs, INT8OID));
+	for (uint64 i = 0; i < nrows; i++)
+		are_ready[inn_row_bigint(i, 1) - 1] = true;
 }
 
 int

@@ -131,6 +131,9 @@ extern int inn_jobs_read_blocked(const pg_uuid_t *key, const pg_uuid_t *function
 /* Make them ready; whoever does has claimed their runs. */
 extern void inn_jobs_unblock(const pg_uuid_t *key, const InnBlockedJob *jobs, int njobs);
 
+/* Which of these jobs are ready, or under way. */
+extern void inn_jobs_are_ready(const InnBlockedJob *jobs, int njobs, bool *are_ready);
+
 /* Up to max keys that jobs are blocked on, in order, after a key; their number. */
 extern int inn_jobs_blocked_keys(const pg_uuid_t *after, int max, pg_uuid_t *keys);
 

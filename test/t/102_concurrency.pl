@@ -17,6 +17,7 @@ $app->function('key', events => ['key'], concurrency => [ { limit => 1, key => '
 $app->function('both', events => ['both'], concurrency => { step => [ { limit => 2 }, { limit => 1, key => 'event.data.k' } ] });
 $app->function('env1', events => ['env'], concurrency => { limit => 1, scope => 'env', key => 'event.data.k' });
 $app->function('env2', events => ['env'], concurrency => { limit => 3, scope => 'env', key => 'event.data.k' });
+$app->function('free', events => ['free']);
 $app->register;
 
 sub send_all
@@ -157,6 +158,28 @@ subtest 'many functions with one key' => sub {
 	ok(blocked_with(40, 0), 'all are, when the limit is gone');
 	$app->release('m');
 	ok(all_done(), 'all run');
+};
+
+subtest 'cancelled when it could go on' => sub {
+	my $job = q{jobs JOIN inngest.runs r ON r.id OPERATOR(inngest.=) jobs.run_id WHERE r.function_id = 'stub-key'};
+	$inn->set_and_reload('inngest.executors', 1);
+	wait_for(sub { (() = $inn->workers('executor')) == 1 }, 'one executor');
+	$app->hold($_) for qw(key free);
+	$app->on('free', with(done(), hold => 'free'));
+	send_all('key', map { { k => 1, n => $_ } } 1 .. 3);
+	blocked_with(1, 2);
+	send_all('free', {});
+	blocked_with(2, 2);
+	$inn->set_and_reload('inngest.max_calls_per_app', 1);
+	send_all('free', map { {} } 1 .. 2_100); # more than an executor knows of
+	$app->release('key');
+	wait_for(sub { $inn->sql("SELECT count(*) FROM inngest.$job AND position IS NOT NULL") == 1 && $inn->sql("SELECT count(*) FROM inngest.$job") == 2 }, 'one that is ready, behind all those, and one that waits');
+	$inn->sql("SELECT inngest.cancel_run(run_id) FROM inngest.$job AND position IS NOT NULL");
+	$app->release('free');
+	ok(all_done(), 'the other goes on');
+	$inn->set_and_reload('inngest.max_calls_per_app', 500);
+	$inn->set_and_reload('inngest.executors', 2);
+	wait_for(sub { (() = $inn->workers('executor')) == 2 }, 'two executors');
 };
 
 subtest 'cancelled and killed' => sub {

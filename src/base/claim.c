@@ -13,7 +13,9 @@
  *
  * Claims are freed when the transaction has become visible or has gone (XACT_EVENT_COMMIT follows
  * ProcArrayEndTransaction), so whoever gets the claim next sees what its last holder did.  A prepared
- * transaction frees its claims when it is prepared; the unique index still makes later ones wait.
+ * transaction could not keep its claims until then.  Of event ids it frees them when it is prepared: the
+ * unique index still makes later ones wait.  Of runs there is nothing else that keeps workers from waiting
+ * for a row for as long as somebody likes, so such a transaction cannot be prepared.
  *
  * IDENTIFICATION
  *	  src/base/claim.c
@@ -159,10 +161,15 @@ make_room(void)
 	}
 }
 
-/* Transaction callback; must not fail. */
+/* Transaction callback; must not fail but before the end. */
 static void
 end_transaction(XactEvent event, void *arg)
 {
+	if (event == XACT_EVENT_PRE_PREPARE && nheld_of[INN_CLAIM_RUN] > 0)
+		ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("cannot prepare a transaction that has changed runs of inngest"),
+				errdetail("Workers would wait for it until it is committed or rolled back."),
+				errhint("Change runs in a transaction that ends with COMMIT."));
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
 		inn_claims_free();
 }

@@ -8,7 +8,9 @@
  *
  * An ERROR in a tick is reported, the transaction rolled back, and the tick tried again after a delay
  * that doubles as long as it fails.  Whatever the tick had begun is still to be done: in the tables, or
- * in the role's own memory, which its recover function puts in order.
+ * in the role's own memory, which its recover function puts in order.  A wake-up does not wait for that
+ * delay, because it may be what mends it; but who goes on failing is deaf for a moment each time, or every
+ * event of a busy server would be a try and a line in the log.
  *
  * Workers connect as the bootstrap user, because PostgreSQL 15 lets no NOLOGIN role connect, and become
  * inngest_engine before they touch anything.
@@ -328,6 +330,8 @@ safe_tick(const RoleMethods *role, MemoryContext tick_context, bool reloaded)
 			role->recover();
 		RESUME_INTERRUPTS();
 
+		if (delay_usec > 0)
+			pg_usleep(RETRY_DELAY_MIN_USEC);
 		delay_usec = Min(Max(2 * delay_usec, RETRY_DELAY_MIN_USEC), RETRY_DELAY_MAX_USEC);
 		next = inn_now() + delay_usec;
 	}

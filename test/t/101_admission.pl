@@ -6,6 +6,7 @@ use warnings;
 use InngestTest;
 use StubApp;
 use Test::More;
+use Time::HiRes qw(time);
 
 my $inn = InngestTest->new('main', testing => 1);
 my $json = JSON::PP->new->canonical;
@@ -187,6 +188,23 @@ subtest 'an event that cannot be decided on' => sub {
 	$inn->advance('10 minutes');
 	wait_for(sub { runs('bad-luck', 'r.status') eq 'QUEUED' }, 'it is tried again');
 	pass('and is not lost');
+};
+
+subtest 'a scheduler that goes on failing' => sub {
+	my $count = sub { $inn->log_count(qr/inngest scheduler failed and will try again: not now/) };
+	$inn->mark_log;
+	$inn->sql(q(CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''not now''; END'));
+	$inn->sql('CREATE TRIGGER refuse BEFORE DELETE ON inngest.deliveries EXECUTE FUNCTION refuse()');
+	my $began = time;
+	for my $try (1 .. 6)
+	{
+		$inn->sql(join "\n", map { "SELECT inngest.send_event('good-luck', '{}');" } 1 .. 100);
+		wait_for(sub { $count->() >= $try }, "try $try");
+	}
+	cmp_ok($count->(), '<=', 3 + 10 * (time - $began), 'not once for each event');
+	$inn->sql('DROP FUNCTION refuse CASCADE');
+	wait_for(sub { $inn->sql("SELECT count(*) FROM inngest.runs WHERE function_id = 'good-luck'") == 603 }, 'all runs');
+	pass('goes on when that is mended');
 };
 
 subtest 'a throttled call of the future' => sub {

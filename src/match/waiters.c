@@ -179,8 +179,8 @@ is_match(const News *news, const InnPause *pause)
 	/* what starts a run neither cancels it, nor is it what it waits for */
 	if (inn_ulid_compare(&event->id, &pause->event_id) == 0)
 		return false;
-	/* its id says little of when it came: senders have a say in that, and clocks of their own */
-	if (pause->kind == INN_PAUSE_CANCEL && event->received_at < inn_run_queued_at(&pause->run_id))
+	/* What was there before the run does not mean it.  Ids do not tell: they have the time of a sender's clock, and of a millisecond. */
+	if (pause->kind == INN_PAUSE_CANCEL && event->received_at < pause->created_at)
 		return false;
 
 	return pause->expression == NULL || is_true(news, pause);

@@ -228,6 +228,13 @@ subtest 'right after the start' => sub {
 	wait_for(sub { $count->('CANCELLED') == $pairs }, 'all to be cancelled');
 	pass('what another session sends');
 
+	my $again = $inn->node->background_psql('postgres', on_error_die => 1);
+	$again->query_safe(qq(SELECT FROM inngest.send_events('[{"name": "quick/stop", "data": {"n": $_}}, {"name": "quick/start", "data": {"n": $_}}]'))) for 1001 .. 1000 + $pairs;
+	$again->quit;
+	$inn->wait_for_deliveries;
+	is($count->('CANCELLED'), $pairs, 'what is sent to cancel the one before');
+	$inn->sql("SELECT inngest.cancel_run(id) FROM inngest.runs WHERE function_id = 'quick' AND status = 'QUEUED'");
+
 	$inn->sql(q(SELECT FROM inngest.send_events('[{"name": "quick/stop", "data": {"n": 0}}, {"name": "quick/start", "data": {"n": 0}}, {"name": "quick/start", "data": {"n": -1}}, {"name": "quick/stop", "data": {"n": -1}}]')));
 	$inn->wait_for_deliveries;
 	is($count->('QUEUED'), 2, 'what is sent together is there before the runs');

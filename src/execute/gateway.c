@@ -23,6 +23,7 @@
 #include "base/json.h"
 #include "execute/gateway.h"
 #include "run/op.h"
+#include "store/jobs.h"
 
 /* Most headers of a request. */
 #define MAX_HEADERS 64
@@ -69,7 +70,7 @@ inn_gateways_open(InnFlight *flight, const InnOutcomeOfCall *outcome)
 		return flight->gateways_open > 0;
 	for (int i = 0; outcome->kind == INN_OUTCOME_OPS && i < outcome->nops; i++)
 		ngateways += is_gateway(&outcome->ops[i]);
-	if (ngateways == 0)
+	if (ngateways == 0 || !inn_jobs_exists(&flight->job.run_id, flight->job.id))
 		return false;
 
 	flight->gateways =

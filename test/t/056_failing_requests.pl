@@ -41,4 +41,18 @@ for my $case (
 	is($inn->sql("SELECT count(*) FROM inngest.jobs WHERE run_id::text = '$run'"), 0, 'nothing is left to do');
 }
 
+# A run that was cancelled while its app was working asks nobody.
+$app->function('late', events => ['start/late']);
+$app->on('late', with(op_fetch('ask', url => "$target/late"), hold => 'late'));
+$app->on('/late', raw(status => 200, body => 'late'));
+$app->register;
+my $late = $inn->run_of($inn->send('start/late'));
+$app->wait_for_calls('late', 1, is_open => 1);
+$inn->sql("SELECT inngest.cancel_run('$late')");
+$app->release('late');
+wait_for(sub { $app->in_flight == 0 }, 'its answer');
+$inn->wait_for_end($inn->run_of($inn->send('start/first'))); # which is settled later
+is($inn->status($late), 'CANCELLED', 'a cancelled run');
+is(requests_of('/late'), 0, 'makes no request');
+
 done_testing();

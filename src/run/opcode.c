@@ -224,6 +224,11 @@ find_begun(Applying *applying)
 	/* two discoveries can be settled together */
 	inn_changes_begun(applying->changes, &applying->news->job->run_id, ids, applying->nops,
 					  applying->has_begun);
+	for (int i = 0; i < applying->nops; i++)
+	{
+		for (int j = 0; j < i && is_async(applying->ops[i].kind) && !applying->has_begun[i]; j++)
+			applying->has_begun[i] = is_async(applying->ops[j].kind) && strcmp(ids[i], ids[j]) == 0;
+	}
 }
 
 static void

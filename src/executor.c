@@ -23,6 +23,7 @@
 #include "answers.h"
 #include "base/errors.h"
 #include "base/guc.h"
+#include "base/wake.h"
 #include "execute/attempt.h"
 #include "execute/dispatch.h"
 #include "execute/gateway.h"
@@ -67,6 +68,7 @@ static void
 release_claims(int code, Datum arg)
 {
 	inn_dispatch_end_all();
+	inn_wake(INN_ROLE_EXECUTOR);
 }
 
 static void

@@ -189,8 +189,8 @@ has_anything_to_take(void)
 		inn_targets_forget();
 	have_changed = inn_targets_have_changed();
 
-	/* What was beyond a limit may not be any more; one looks for all. */
-	if (have_changed && my_index == 0)
+	/* What was beyond a limit may not be any more, or nobody knows of it; one looks for all. */
+	if ((inn_dispatch_has_anybody_left() || have_changed) && my_index == 0)
 		inn_blocked_look_at_all();
 	if (have_changed || reread_at <= inn_now())
 	{

@@ -2,8 +2,8 @@
  * What runs of apps have still to do, and what they wait for.
  *
  * A job is work to be done: a call of an app that is to be made now (position is set, run_at is not), or something that has
- * to wait for its time (the other way round; infinity: for a place).  Jobs are inserted and deleted, never updated; what has come due is deleted and
- * inserted anew as ready, with the same id.
+ * to wait for its time (the other way round; infinity: for a place).  Jobs are inserted and deleted; what has come due is deleted and
+ * inserted anew as ready, with the same id. They are updated only to be blocked by a limit, and to be ready again.
  *
  *	call			call the app: for the step step_id, or to find out what is next
  *	throttle		the run is queued from when its throttle lets it start; step_id is what is throttled together
@@ -14,7 +14,7 @@
  *	place_freed		the run has ended, and its place (step_id) is for another
  *
  * A job that an executor finds to be beyond a limit of concurrency is blocked: it is put aside under the key of the limit, so that it is in nobody's
- * way, and made ready again when others of that key have ended (src/execute/slots.h).
+ * way, and made ready again when others of that key have ended (src/execute/blocked.h).
  *
  * Executors take ready jobs app by app, in the order of their positions, and remember how far they have come (src/base/tide.h).
  * Which of them is being executed lives in shared memory: a crash forgets it and the rows are still there.

@@ -167,9 +167,9 @@ end_transaction(XactEvent event, void *arg)
 {
 	if (event == XACT_EVENT_PRE_PREPARE && nheld_of[INN_CLAIM_RUN] > 0)
 		ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				errmsg("cannot prepare a transaction that has changed runs of inngest"),
+				errmsg("cannot prepare a transaction that has operated on runs of inngest"),
 				errdetail("Workers would wait for it until it is committed or rolled back."),
-				errhint("Change runs in a transaction that ends with COMMIT."));
+				errhint("Cancel runs in a transaction that ends with COMMIT."));
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
 		inn_claims_free();
 }

@@ -8,9 +8,9 @@
  *
  * Nobody waits in vain.  Who frees a place that is waited for looks at its key afterwards.  Who puts a job aside says so when that is
  * committed, and if there is a place by then, looks at the key himself.  What is made ready may find its place taken again, and is
- * put aside once more.  What is made ready may also go without having been taken, because its run is cancelled; so as long as others of its
- * key wait it is remembered, and looked for a second later.  After a crash, or when limits have changed, all keys are looked at: one job of each is made ready, and if
- * that finds a place and there are more, the next.
+ * put aside once more.  What is made ready may also go without having been taken, because its run is cancelled; so as long as others wait
+ * and nobody has a place, one of those is looked for a moment later.  Likewise a key is looked at again of which a run was busy.  After a
+ * crash, when an executor has left, or when limits have changed, all keys are looked at.
  *
  * IDENTIFICATION
  *	  src/execute/blocked.c
@@ -18,6 +18,9 @@
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
+
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
 
 #include "base/timer.h"
 #include "execute/blocked.h"
@@ -29,12 +32,12 @@
 #define FUNCTIONS_AT_A_TIME 16
 #define JOBS_AT_A_TIME 64
 
-/* How soon to try again what somebody else is just changing. */
+/* How soon to try again what somebody else is just changing, and to look for a job that was made ready. */
 #define BUSY_RETRY_USEC (INT64CONST(20) * 1000)
+#define FOLLOW_UP_USEC (INT64CONST(250) * 1000)
 
-/* When to see what has become of jobs that were made ready; and how many are remembered: if there are more, all keys are looked at then. */
-#define FOLLOW_UP_USEC (INT64CONST(1) * USECS_PER_SEC)
-#define RELEASED_MAX 1024
+/* Keys to be looked at later; if there are as many, others wait until it is less. */
+#define LATER_MAX 4096
 
 /* What is known of a key when it is looked at. */
 typedef struct Look
@@ -44,30 +47,38 @@ typedef struct Look
 	uint64 nblocked;
 	bool has_waiting;
 	int64 first_rank;
-	bool is_busy;	/* some could not be made ready now */
-	bool is_more;	/* and some for which it was not tried */
-	bool is_moving; /* some were made ready */
+	bool is_busy;		  /* some could not be made ready now */
+	bool is_more;		  /* and some for which it was not tried */
+	bool is_moving;		  /* some were made ready */
+	InnBlockedJob moving; /* one of these */
 } Look;
 
+/* A key to be looked at later, unless its job is taken by then. */
+typedef struct Later
+{
+	pg_uuid_t key;
+	TimestampTz at;
+	bool is_busy;	   /* look at it also if the job is taken */
+	InnBlockedJob job; /* was made ready; id 0: none was */
+} Later;
+
 static bool is_scanning = true;
-static pg_uuid_t scanned; /* keys up to here */
-static TimestampTz retry_at = DT_NOBEGIN;
+static bool is_scanned_again; /* all from the start, when it has come to the end */
+static pg_uuid_t scanned;	  /* keys up to here */
 static Look looks[KEYS_AT_A_TIME];
 static int nlooks;
+static HTAB *later;
+static TimestampTz later_at = INN_NEVER;
 
-static InnBlockedJob released[RELEASED_MAX]; /* made ready while others wait for the same */
-static pg_uuid_t released_keys[RELEASED_MAX];
-static int nreleased;
-static bool are_more_released;
-static TimestampTz follow_up_at = INN_NEVER;
-
-static void follow_up(void);
+static bool has_room(void);
+static void see_to_later(void);
+static void look_now(Later *entry);
+static void postpone(Later *entry);
 static void scan(void);
 static void look_at(Look *look);
 static void release_of(Look *look, const pg_uuid_t *function_id, int *used);
-static void note_released(const Look *look, const InnBlockedJob *jobs, int njobs);
-static void remember(int place, const pg_uuid_t *key, const InnBlockedJob *job);
 static int limit_of(const Look *look, const pg_uuid_t *function_id, const InnBlockedJob *job);
+static void look_later(const Look *look);
 
 int
 inn_blocked_slots(const pg_uuid_t *function_id, const InnControls *controls, InnSlot *slots)
@@ -92,7 +103,10 @@ inn_blocked_slots(const pg_uuid_t *function_id, const InnControls *controls, Inn
 		}
 		slots[nslots] = (InnSlot){.limit = limit->limit, .is_shared = limit->scope != 'f'};
 		inn_flow_slot_key(limit, function_id, value, &slots[nslots].key);
-		nslots++;
+		if (nslots == 1 && memcmp(&slots[0].key, &slots[1].key, sizeof(pg_uuid_t)) == 0)
+			slots[0].limit = Min(slots[0].limit, slots[1].limit);
+		else
+			nslots++;
 	}
 	return nslots;
 }
@@ -120,63 +134,92 @@ inn_blocked_committed(const InnBlocked *blocked, int nblocked)
 		inn_slots_note_blocked(&blocked[i].slot, blocked[i].rank);
 }
 
+/* A scan that is under way goes on to its end first, or who is told again and again would never get there. */
 void
 inn_blocked_look_at_all(void)
 {
+	if (is_scanning)
+		is_scanned_again = true;
 	is_scanning = true;
-	scanned = (pg_uuid_t){{0}};
-	nreleased = 0;
-	are_more_released = false;
-	follow_up_at = INN_NEVER;
 }
 
 TimestampTz
 inn_blocked_due(void)
 {
-	return is_scanning || inn_slots_are_freed() ? retry_at : follow_up_at;
+	return (is_scanning || inn_slots_are_freed()) && has_room() ? DT_NOBEGIN : later_at;
+}
+
+static bool
+has_room(void)
+{
+	return later == NULL || hash_get_num_entries(later) + nlooks < LATER_MAX;
 }
 
 void
 inn_blocked_release(void)
 {
 	nlooks = 0;
-	retry_at = DT_NOBEGIN;
-	if (follow_up_at <= inn_now())
-		follow_up();
-	if (is_scanning && !inn_slots_are_freed())
+	if (later_at <= inn_now())
+		see_to_later();
+	if (is_scanning && has_room())
 		scan();
-	while (nlooks < KEYS_AT_A_TIME && inn_slots_next_freed(&looks[nlooks].key))
+	while (nlooks < KEYS_AT_A_TIME && has_room() && inn_slots_next_freed(&looks[nlooks].key))
 		look_at(&looks[nlooks++]);
 }
 
-/* The end of a job that was taken has its key looked at by itself (dispatch.h); one that is gone does not. */
+/* The end of a job that has a place has its key looked at by itself (dispatch.h); one that is gone does not. */
 static void
-follow_up(void)
+see_to_later(void)
 {
-	bool are_ready[RELEASED_MAX];
+	TimestampTz now = inn_now();
+	long nlater = hash_get_num_entries(later);
+	InnBlockedJob *jobs = palloc(nlater * sizeof(InnBlockedJob));
+	Later **entries = palloc(nlater * sizeof(Later *));
+	bool *are_ready = palloc(nlater * sizeof(bool));
+	int njobs = 0;
+	HASH_SEQ_STATUS seq;
+	Later *entry;
 	InnDispatch dispatch;
-	int nleft = 0;
+	TimestampTz soonest = INN_NEVER;
 
-	if (are_more_released)
+	hash_seq_init(&seq, later);
+	while ((entry = hash_seq_search(&seq)) != NULL)
 	{
-		inn_blocked_look_at_all();
-		return;
+		if (entry->at > now)
+			soonest = inn_sooner(soonest, entry->at);
+		else if (!entry->is_busy && !inn_slots_are_idle(&entry->key))
+			(void) hash_search(later, &entry->key, HASH_REMOVE, NULL);
+		else if (entry->job.id == 0 || inn_dispatch_find(entry->job.id, &dispatch))
+			look_now(entry);
+		else
+		{
+			jobs[njobs] = entry->job;
+			entries[njobs++] = entry;
+		}
 	}
-	for (int i = 0; i < nreleased; i++)
-	{
-		if (!inn_dispatch_find(released[i].id, &dispatch))
-			remember(nleft++, &released_keys[i], &released[i]);
-	}
-	inn_jobs_are_ready(released, nleft, are_ready);
-	nreleased = 0;
-	for (int i = 0; i < nleft; i++)
+	inn_jobs_are_ready(jobs, njobs, are_ready);
+	later_at = soonest;
+	for (int i = 0; i < njobs; i++)
 	{
 		if (are_ready[i])
-			remember(nreleased++, &released_keys[i], &released[i]);
+			postpone(entries[i]);
 		else
-			inn_slots_note_freed(&released_keys[i]);
+			look_now(entries[i]);
 	}
-	follow_up_at = nreleased > 0 ? inn_now() + FOLLOW_UP_USEC : INN_NEVER;
+}
+
+static void
+look_now(Later *entry)
+{
+	inn_slots_note_freed(&entry->key);
+	(void) hash_search(later, &entry->key, HASH_REMOVE, NULL);
+}
+
+static void
+postpone(Later *entry)
+{
+	entry->at = inn_now() + (entry->is_busy ? BUSY_RETRY_USEC : FOLLOW_UP_USEC);
+	later_at = inn_sooner(later_at, entry->at);
 }
 
 static void
@@ -187,9 +230,14 @@ scan(void)
 
 	for (int i = 0; i < nkeys; i++)
 		inn_slots_note_freed(&keys[i]);
-	is_scanning = nkeys == KEYS_AT_A_TIME;
-	if (is_scanning)
+	if (nkeys == KEYS_AT_A_TIME)
+	{
 		scanned = keys[nkeys - 1];
+		return;
+	}
+	scanned = (pg_uuid_t){{0}};
+	is_scanning = is_scanned_again;
+	is_scanned_again = false;
 }
 
 static void
@@ -198,18 +246,13 @@ look_at(Look *look)
 	InnBlockedFunction functions[FUNCTIONS_AT_A_TIME + 1];
 	int used = look->used = inn_slots_used(&look->key, &look->nblocked);
 	int nfunctions = inn_jobs_blocked_functions(&look->key, FUNCTIONS_AT_A_TIME + 1, functions);
-	int nreleased_before = nreleased;
 
 	look->has_waiting = look->is_busy = look->is_more = look->is_moving = false;
 	look->first_rank = PG_INT64_MAX;
 	for (int i = 0; i < Min(nfunctions, FUNCTIONS_AT_A_TIME); i++)
 		release_of(look, &functions[i].id, &used);
 	if (nfunctions <= FUNCTIONS_AT_A_TIME)
-	{
-		if (!look->has_waiting)
-			nreleased = nreleased_before;
 		return;
-	}
 
 	/* Others wait as well, and if something could be done for these, it may be for them. */
 	look->has_waiting = true;
@@ -240,31 +283,13 @@ release_of(Look *look, const pg_uuid_t *function_id, int *used)
 	}
 	look->is_more |= limit == 0 && njobs > nready;
 	inn_jobs_unblock(&look->key, ready, nready);
-	note_released(look, ready, nready);
-	look->is_moving |= nready > 0;
+	if (nready > 0)
+	{
+		look->is_moving = true;
+		look->moving = ready[0];
+	}
 	if (limit > 0)
 		*used += nready;
-}
-
-static void
-note_released(const Look *look, const InnBlockedJob *jobs, int njobs)
-{
-	for (int i = 0; i < njobs; i++)
-	{
-		if (nreleased < RELEASED_MAX)
-			remember(nreleased++, &look->key, &jobs[i]);
-		else
-			are_more_released = true;
-	}
-	if (njobs > 0)
-		follow_up_at = inn_sooner(follow_up_at, inn_now() + FOLLOW_UP_USEC);
-}
-
-static void
-remember(int place, const pg_uuid_t *key, const InnBlockedJob *job)
-{
-	released_keys[place] = *key;
-	released[place] = *job;
 }
 
 /* 0: the key is no limit of this job any more. */
@@ -294,10 +319,27 @@ inn_blocked_released(void)
 										 looks[i].nblocked);
 
 		/* Who has freed a place in between may not have known that it is waited for. */
-		if (looks[i].is_busy || looks[i].is_more || (looks[i].has_waiting && used < looks[i].used))
+		if (looks[i].is_more || (looks[i].has_waiting && used < looks[i].used))
 			inn_slots_note_freed(&looks[i].key);
-		if (looks[i].is_busy)
-			retry_at = inn_now() + BUSY_RETRY_USEC;
+		else if (looks[i].is_busy || (looks[i].is_moving && looks[i].has_waiting))
+			look_later(&looks[i]);
 	}
 	nlooks = 0;
+}
+
+static void
+look_later(const Look *look)
+{
+	HASHCTL ctl = {.keysize = sizeof(pg_uuid_t),
+				   .entrysize = sizeof(Later),
+				   .hcxt = TopMemoryContext};
+	Later *entry;
+
+	if (later == NULL)
+		later = hash_create("inngest keys to look at later", 64, &ctl,
+							HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	entry = hash_search(later, &look->key, HASH_ENTER, NULL);
+	entry->is_busy = look->is_busy;
+	entry->job = look->is_moving ? look->moving : (InnBlockedJob){0};
+	postpone(entry);
 }

@@ -21,6 +21,8 @@
 typedef struct Shared
 {
 	LWLock lock;
+	uint64 nblocked;			  /* jobs that were put aside, ever */
+	pg_atomic_uint64 ndepartures; /* processes that have given all claims up */
 } Shared;
 
 /* Keys whose places are counted: those of jobs that are executed, and those for which jobs wait. */
@@ -33,16 +35,17 @@ typedef struct Places
 	int used;
 	bool has_waiting; /* there are jobs put aside, as far as is known */
 	int64 first_rank; /* of those */
-	uint64 nblocked;
+	uint64 nblocked;  /* as it was when the last one was put aside; 0: none was */
 } Places;
 
 static Shared *shared;
 static HTAB *dispatches;
 static HTAB *places;
 
-/* Keys that this process has to look at. */
+/* Keys that this process has to look at, first come first served. */
 static pg_uuid_t *freed;
-static int nfreed;
+static int first_freed;
+static int nfreed; /* the last one's index + 1 */
 static int freed_capacity;
 
 static int find_blocking(const InnSlot *slots, int nslots, int64 rank);
@@ -71,7 +74,11 @@ inn_dispatch_shmem_init(void)
 
 	shared = ShmemInitStruct("inngest dispatch lock", sizeof(Shared), &found);
 	if (!found)
+	{
 		LWLockInitialize(&shared->lock, LWLockNewTrancheId());
+		shared->nblocked = 0;
+		pg_atomic_init_u64(&shared->ndepartures, 0);
+	}
 	LWLockRegisterTranche(shared->lock.tranche, "inngest dispatches");
 	dispatches = ShmemInitHash("inngest dispatches", INN_MAX_DISPATCHES, INN_MAX_DISPATCHES, &ctl,
 							   HASH_ELEM | HASH_BLOBS | HASH_FIXED_SIZE);
@@ -227,7 +234,7 @@ inn_dispatch_end(int64 job_id, InnDispatch *last)
 		inn_slots_note_freed(&keys[i]);
 }
 
-/* Executors that start look at all keys that are waited for (blocked.h), so none is remembered here. */
+/* Others look at all keys that are waited for, so none is remembered here. */
 void
 inn_dispatch_end_all(void)
 {
@@ -244,6 +251,18 @@ inn_dispatch_end_all(void)
 		(void) hash_search(dispatches, &dispatch->job_id, HASH_REMOVE, NULL);
 	}
 	LWLockRelease(&shared->lock);
+	(void) pg_atomic_fetch_add_u64(&shared->ndepartures, 1);
+}
+
+bool
+inn_dispatch_has_anybody_left(void)
+{
+	static uint64 nseen = 0;
+	uint64 ndepartures = pg_atomic_read_u64(&shared->ndepartures);
+	bool has_left = ndepartures != nseen;
+
+	nseen = ndepartures;
+	return has_left;
 }
 
 void
@@ -261,7 +280,7 @@ inn_slots_note_blocked(const InnSlot *slot, int64 rank)
 			*entry = (Places){.key = slot->key};
 		entry->first_rank = entry->has_waiting ? Min(entry->first_rank, rank) : rank;
 		entry->has_waiting = true;
-		entry->nblocked++;
+		entry->nblocked = ++shared->nblocked;
 		is_free = entry->used < slot->limit;
 	}
 	LWLockRelease(&shared->lock);
@@ -319,11 +338,30 @@ inn_slots_set_waiting(const pg_uuid_t *key, bool has_waiting, int64 first_rank, 
 	return used;
 }
 
+bool
+inn_slots_are_idle(const pg_uuid_t *key)
+{
+	Places *entry;
+	bool are_idle;
+
+	LWLockAcquire(&shared->lock, LW_SHARED);
+	entry = hash_search(places, key, HASH_FIND, NULL);
+	are_idle = entry == NULL || (entry->used == 0 && entry->has_waiting);
+	LWLockRelease(&shared->lock);
+	return are_idle;
+}
+
 void
 inn_slots_note_freed(const pg_uuid_t *key)
 {
-	if (nfreed > 0 && memcmp(&freed[nfreed - 1], key, sizeof(pg_uuid_t)) == 0)
+	if (nfreed > first_freed && memcmp(&freed[nfreed - 1], key, sizeof(pg_uuid_t)) == 0)
 		return;
+	if (nfreed == freed_capacity && first_freed >= freed_capacity / 2 && first_freed > 0)
+	{
+		nfreed -= first_freed;
+		memmove(freed, freed + first_freed, nfreed * sizeof(pg_uuid_t));
+		first_freed = 0;
+	}
 	if (nfreed == freed_capacity)
 	{
 		freed_capacity = Max(64, 2 * freed_capacity);
@@ -337,16 +375,16 @@ inn_slots_note_freed(const pg_uuid_t *key)
 bool
 inn_slots_next_freed(pg_uuid_t *key)
 {
-	if (nfreed == 0)
+	if (first_freed == nfreed)
 		return false;
-	*key = freed[--nfreed];
+	*key = freed[first_freed++];
 	return true;
 }
 
 bool
 inn_slots_are_freed(void)
 {
-	return nfreed > 0;
+	return nfreed > first_freed;
 }
 
 bool

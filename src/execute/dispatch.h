@@ -75,7 +75,10 @@ extern bool inn_slots_next_freed(pg_uuid_t *key);
 extern void inn_slots_note_freed(const pg_uuid_t *key);
 extern bool inn_slots_are_freed(void);
 
-/* How many places are taken, and a number that changes whenever a job is blocked. */
+/* May jobs that wait for a place be forgotten?  Nobody has one, so nobody who gives it up looks at the key. */
+extern bool inn_slots_are_idle(const pg_uuid_t *key);
+
+/* How many places are taken, and a number that changes whenever a job is blocked, and never comes again. */
 extern int inn_slots_used(const pg_uuid_t *key, uint64 *nblocked);
 
 /*
@@ -90,6 +93,9 @@ extern void inn_dispatch_end(int64 job_id, InnDispatch *last);
 
 /* Give all claims of this process up, because it exits or starts anew. */
 extern void inn_dispatch_end_all(void);
+
+/* Has any process done so since this one has asked last?  It knew of keys that nobody else would look at. */
+extern bool inn_dispatch_has_anybody_left(void);
 
 /* Who executes a job; false if nobody does. */
 extern bool inn_dispatch_find(int64 job_id, InnDispatch *dispatch);

@@ -264,7 +264,7 @@ give(InnChanges *changes, InnPlaceState *state, int *room)
 		state->look_at = changes->now + (is_moving ? 0 : BUSY_RETRY_USEC);
 }
 
-/* False if somebody is just changing the run, or has prepared to. */
+/* False if somebody is just changing the run. */
 static bool
 try_start(InnChanges *changes, InnPlaceState *state, const InnUlid *run_id)
 {

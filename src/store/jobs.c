@@ -110,7 +110,7 @@ static InnPlan take_held = {
 	1,
 	{UUIDOID}};
 
-/* Waits for nobody: a prepared transaction has given up its claim, but not its locks. */
+/* Waits for nobody. */
 static InnPlan take_start =
 	{"DELETE FROM inngest.jobs j WHERE j.ctid = ANY (ARRAY (SELECT x.ctid FROM inngest.jobs x"
 	 " WHERE x.run_id = $1::inngest.ulid AND x.kind = 'start' FOR UPDATE SKIP LOCKED))"

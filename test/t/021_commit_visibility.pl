@@ -55,7 +55,7 @@ subtest 'committed' => sub {
 	wait_for(sub { counts() eq '5 5 5' }, 'the prepared one');
 	is(counts(), '5 5 5', 'a prepared transaction after COMMIT PREPARED');
 	is($inn->sql_error("BEGIN; SELECT inngest.cancel_run(max(id::text)::inngest.ulid) FROM inngest.function_runs; PREPARE TRANSACTION 'p'"),
-		'0A000: cannot prepare a transaction that has changed runs of inngest', 'workers would wait for it');
+		'0A000: cannot prepare a transaction that has operated on runs of inngest', 'workers would wait for it');
 	is($inn->sql('SELECT count(*) FROM pg_prepared_xacts'), 0, 'it is rolled back');
 };
 

@@ -17,6 +17,7 @@ $app->function('key', events => ['key'], concurrency => [ { limit => 1, key => '
 $app->function('both', events => ['both'], concurrency => { step => [ { limit => 2 }, { limit => 1, key => 'event.data.k' } ] });
 $app->function('env1', events => ['env'], concurrency => { limit => 1, scope => 'env', key => 'event.data.k' });
 $app->function('env2', events => ['env'], concurrency => { limit => 3, scope => 'env', key => 'event.data.k' });
+$app->function('double', events => ['double'], concurrency => { step => [ { limit => 3 }, { limit => 2 } ] });
 $app->function('free', events => ['free']);
 $app->register;
 
@@ -87,6 +88,15 @@ subtest 'two limits' => sub {
 	send_all('both', { k => 1 }, { k => 1 }, { k => 2 }, { k => 3 });
 	ok(blocked_with(2, 2), 'both hold');
 	$app->release('both');
+	ok(all_done(), 'all run');
+};
+
+subtest 'two limits of the same calls' => sub {
+	$app->hold('double');
+	$app->on('double', with(done(), hold => 'double'));
+	send_all('double', map { {} } 1 .. 6);
+	ok(blocked_with(2, 4), 'the lower one holds');
+	$app->release('double');
 	ok(all_done(), 'all run');
 };
 
@@ -180,6 +190,19 @@ subtest 'cancelled when it could go on' => sub {
 	$inn->set_and_reload('inngest.max_calls_per_app', 500);
 	$inn->set_and_reload('inngest.executors', 2);
 	wait_for(sub { (() = $inn->workers('executor')) == 2 }, 'two executors');
+};
+
+subtest 'cancelled, and not committed' => sub {
+	$app->hold('key');
+	send_all('key', map { { k => 1 } } 1 .. 3);
+	blocked_with(1, 2);
+	my $session = $inn->node->background_psql('postgres', on_error_die => 1);
+	$session->query_safe('BEGIN; SELECT inngest.cancel_run(run_id) FROM inngest.jobs WHERE blocked_on IS NOT NULL ORDER BY rank LIMIT 1');
+	$app->release('key');
+	ok(wait_for(sub { $inn->sql(q{SELECT count(*) FROM inngest.function_runs WHERE outcome IS NULL}) == 1 }, 'the third'), 'others go on');
+	$session->query_safe('ROLLBACK');
+	$session->quit;
+	ok(all_done(), 'and it does when it is not cancelled after all');
 };
 
 subtest 'cancelled and killed' => sub {

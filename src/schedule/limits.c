@@ -47,6 +47,7 @@ static InnLimitKey key_for(const InnEntry *entry, const char *text);
 static InnLimitKey key_to_gather_by(const InnEntry *entry, const char *expression);
 static bool was_let_through(const InnEntry *entry, pg_uuid_t *id);
 static bool spend(const InnLimitKey *key, const InnRate *rate, TimestampTz now);
+static TimestampTz fire_time(const InnEntry *entry, const InnDebounce *debounce);
 static int64 window_of(const InnEntry *entry, TimestampTz latest_at);
 
 /* NULL: there is no key. */
@@ -161,11 +162,24 @@ inn_debounce_keep(const InnEntry *entry)
 	debounce.event_id = entry->event->id;
 	debounce.ts = entry->event->ts;
 	debounce.is_paused = entry->function->is_paused;
-	debounce.fire_at = entry->now + window_of(entry, debounce.latest_at) + DEBOUNCE_GRACE_USEC;
-	if (debounce.latest_at != INN_NEVER)
-		debounce.fire_at =
-			Min(debounce.fire_at, Max(debounce.latest_at, entry->now) + DEBOUNCE_GRACE_USEC);
+	debounce.fire_at = fire_time(entry, &debounce);
 	inn_debounces_put(&debounce);
+}
+
+/*
+ * After the bound no event puts the run off, or events that keep coming would do so for ever.  A time that has passed
+ * means the next tick.
+ */
+static TimestampTz
+fire_time(const InnEntry *entry, const InnDebounce *debounce)
+{
+	TimestampTz fire_at = entry->now + window_of(entry, debounce->latest_at) + DEBOUNCE_GRACE_USEC;
+
+	if (debounce->latest_at == INN_NEVER)
+		return fire_at;
+	if (entry->now > debounce->latest_at)
+		fire_at = debounce->fire_at;
+	return Min(fire_at, debounce->latest_at + DEBOUNCE_GRACE_USEC);
 }
 
 /* In whole seconds, and at least one. */

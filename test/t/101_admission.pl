@@ -113,13 +113,23 @@ subtest 'debounce' => sub {
 	$at->(111.2);
 	wait_for(sub { decided('max') eq '10' }, 'but not longer than its timeout');
 
+	$inn->register('steady', 'steady', { debounce => { period => '5s', timeout => '10s' } });
+	for my $n (0 .. 13)
+	{
+		$at->(112 + $n);
+		send_all('steady', { n => $n });
+		decided('steady');
+	}
+	like(decided('steady'), qr/^1[0-3]$/, 'nor if events go on after it');
+
+	$at->(130);
 	send_all('max', { n => 20 });
 	decided('max');
 	$inn->sql("SELECT inngest.pause_function('max')");
 	send_all('max', { n => 21 });
 	decided('max');
 	$inn->sql("SELECT inngest.resume_function('max')");
-	$at->(130);
+	$at->(150);
 	wait_for(sub { decided('max') eq '10 (21)' }, 'S33: paused when the last came, so it is skipped');
 };
 

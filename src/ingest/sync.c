@@ -57,6 +57,7 @@ static void judge_owners(Sync *sync, const InnPlace *place);
 static void refuse(const Sync *sync, InnSyncOutcome *outcome);
 static bool has_function_fault(const InnFaults *faults);
 static void store(const Sync *sync, const bytea *checksum, InnSyncOutcome *outcome);
+static bool has_cron(const InnDefinition *definition);
 static bytea *checksum_of(Jsonb *body);
 static bool is_in_checksum(const JsonbValue *key);
 
@@ -259,15 +260,28 @@ store(const Sync *sync, const bytea *checksum, InnSyncOutcome *outcome)
 
 	outcome->is_accepted = true;
 	outcome->is_modified = !inn_apps_is_same(sync->app.name, checksum);
-	for (int i = 0; i < sync->nfunctions && outcome->is_modified; i++)
+	for (int i = 0; i < sync->nfunctions; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		(void) inn_functions_put(&sync->functions[i], &ids[i]);
+		/* also the same again, if its timetable may have to be put right */
+		if (outcome->is_modified || has_cron(&sync->functions[i]))
+			(void) inn_functions_put(&sync->functions[i], &ids[i]);
 	}
 	/* after the functions, as each of them makes the checksum void */
 	inn_apps_put(&sync->app, checksum, &outcome->ids);
 	if (outcome->is_modified)
 		(void) inn_functions_archive_others(&outcome->ids.app_id, ids, sync->nfunctions);
+}
+
+static bool
+has_cron(const InnDefinition *definition)
+{
+	for (int i = 0; i < definition->ntriggers; i++)
+	{
+		if (definition->triggers[i].cron != NULL)
+			return true;
+	}
+	return false;
 }
 
 /* SHA-256 of what is registered, in the order in which jsonb keeps it. */

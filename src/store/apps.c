@@ -448,7 +448,10 @@ inn_functions_put(const InnDefinition *definition, pg_uuid_t *id)
 	*id = inn_row_uuid(0, 1);
 	is_archived = inn_row_bool(0, 2);
 	if (!is_archived && inn_row_bool(0, 3))
+	{
+		inn_schedules_put(id, definition);
 		return INN_PUT_SAME;
+	}
 
 	INN_RUN(&forget_checksum, inn_arg_uuid(id));
 	write_function(definition, id, &app, false);

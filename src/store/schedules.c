@@ -24,11 +24,19 @@ static InnPlan remove_others =
 	 2,
 	 {UUIDOID, TEXTARRAYOID}};
 
-static InnPlan put = {"INSERT INTO inngest.schedules AS s (function_id, cron, jitter, next_at)"
-					  " VALUES ($1, $2, nullif($3, 0) * interval '1 microsecond', $4)"
-					  " ON CONFLICT (function_id, cron) DO UPDATE SET jitter = excluded.jitter",
-					  4,
-					  {UUIDOID, TEXTOID, INT8OID, TIMESTAMPTZOID}};
+/*
+ * The sooner of the two: a tick that was missed is still made up for, and a time that is wrong, as the time zone was
+ * not known or the clock was ahead, is put right.  Should it bring back a tick that has just fired, that starts no
+ * second run.
+ */
+static InnPlan put =
+	{"INSERT INTO inngest.schedules AS s (function_id, cron, jitter, next_at)"
+	 " VALUES ($1, $2, nullif($3, 0) * interval '1 microsecond', $4)"
+	 " ON CONFLICT (function_id, cron) DO UPDATE"
+	 " SET jitter = excluded.jitter, next_at = least(s.next_at, excluded.next_at)"
+	 " WHERE s.jitter IS DISTINCT FROM excluded.jitter OR s.next_at > excluded.next_at",
+	 4,
+	 {UUIDOID, TEXTOID, INT8OID, TIMESTAMPTZOID}};
 
 static InnPlan lock_due = {"SELECT function_id, cron,"
 						   " (coalesce(extract(epoch FROM jitter), 0) * 1000000)::int8, next_at"
@@ -59,7 +67,14 @@ inn_schedules_replace(const pg_uuid_t *function_id, const InnDefinition *definit
 			crons[ncrons++] = CStringGetTextDatum(definition->triggers[i].cron);
 	}
 	INN_RUN(&remove_others, inn_arg_uuid(function_id), inn_arg_array(crons, NULL, ncrons, TEXTOID));
-	for (int i = 0; i < ntriggers; i++)
+	if (definition != NULL)
+		inn_schedules_put(function_id, definition);
+}
+
+void
+inn_schedules_put(const pg_uuid_t *function_id, const InnDefinition *definition)
+{
+	for (int i = 0; i < definition->ntriggers; i++)
 	{
 		if (definition->triggers[i].cron != NULL)
 			put_schedule(function_id, &definition->triggers[i]);

@@ -22,10 +22,13 @@ typedef struct InnSchedule
 } InnSchedule;
 
 /*
- * Have exactly the cron triggers of a definition; NULL: none.  What was scheduled before stays so, and what is new
- * begins from now.  Wakes the scheduler in time.
+ * Have exactly the cron triggers of a definition; NULL: none.  What was scheduled before stays so, unless it is later
+ * than the next time from now, and what is new begins from now.  Wakes the scheduler in time.
  */
 extern void inn_schedules_replace(const pg_uuid_t *function_id, const InnDefinition *definition);
+
+/* The same of a definition that has not changed: puts right what is scheduled too late. */
+extern void inn_schedules_put(const pg_uuid_t *function_id, const InnDefinition *definition);
 
 /* Lock and read up to max that are due and that nobody else has locked, the oldest first. */
 extern int inn_schedules_lock_due(TimestampTz now, int max, InnSchedule *schedules);

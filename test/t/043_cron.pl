@@ -95,6 +95,44 @@ sub is_ahead
 	is(scalar(runs('removed')), 0, 'and never fired');
 }
 
+# a time that is wrong, of a zone that was not known or a clock that was ahead: registering the same again puts it right
+{
+	my %body = (
+		appName => 'app', url => 'http://localhost:3000/api/inngest', framework => 'test', sdk => 'js:v3', v => '0.1', deployType => 'ping',
+		functions => [ { id => 'synced', name => 'synced', triggers => [ { cron => '* * * * *' } ],
+			steps => { step => { id => 'step', name => 'step', runtime => { type => 'http', url => 'http://localhost:3000/api/inngest?fnId=synced&stepId=step' } } } } ]);
+	my %again = (
+		alone => sub { $inn->register('alone', { triggers => [ { cron => '* * * * *' } ] }) },
+		synced => sub { is($inn->http('POST', '/fn/register', \%body)->{status}, 200, 'an app registers') });
+
+	for my $id (sort keys %again)
+	{
+		my $of = "FROM inngest.functions f WHERE f.id = s.function_id AND f.slug = '$id'";
+		my $version = "SELECT version FROM inngest.functions WHERE slug = '$id'";
+
+		$again{$id}->();
+		my $before = $inn->sql($version);
+		for my $wrong ("'infinity'", "now() + interval '1 year'")
+		{
+			$inn->sql("UPDATE inngest.schedules s SET next_at = $wrong $of");
+			$again{$id}->();
+			is($inn->sql("SELECT next_at <= now() + interval '1 minute' FROM inngest.schedules s WHERE EXISTS (SELECT $of)"), 't', "$id: next_at was $wrong");
+		}
+		is($inn->sql($version), $before, "$id: is the same");
+		$inn->sql("SELECT inngest.delete_function('$id')");
+	}
+}
+
+# a tick that was missed is still made up for, if the function is registered meanwhile
+{
+	$inn->register('missed', { triggers => [ { cron => '0 0 1 1 *' } ] });
+	$inn->sql("UPDATE inngest.schedules SET next_at = '2020-01-01 00:00:00Z'");
+	$inn->register('missed', { triggers => [ { cron => '0 0 1 1 *' } ] });
+	wait_for(sub { is_ahead('missed') }, 'the missed ticks');
+	like((runs('missed'))[0], qr/2020-01-01T00:00:00Z/, 'registering loses no tick');
+	$inn->sql("SELECT inngest.delete_function('missed')");
+}
+
 # jitter: the run waits, at least a second
 {
 	$inn->register('jittery', { triggers => [ { cron => '0 0 1 1 *', jitter => '5m' } ] });

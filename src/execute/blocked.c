@@ -8,9 +8,10 @@
  *
  * Nobody waits in vain.  Who frees a place that is waited for looks at its key afterwards.  Who puts a job aside says so when that is
  * committed, and if there is a place by then, looks at the key himself.  What is made ready may find its place taken again, and is
- * put aside once more.  What is made ready may also go without having been taken, because its run is cancelled; so as long as others wait
- * and nobody has a place, one of those is looked for a moment later.  Likewise a key is looked at again of which a run was busy.  After a
- * crash, when an executor has left, or when limits have changed, all keys are looked at.
+ * put aside once more; or it may go without having been taken, because its run is cancelled; or have to wait for another limit.  So a key is
+ * followed for as long as others wait for it and could have a place: when it is known what has become of what was made ready last, it is
+ * looked at again.  So is one of which somebody holds a run.  After a crash, when an executor has left, or when limits have changed, all keys are
+ * looked at.
  *
  * IDENTIFICATION
  *	  src/execute/blocked.c
@@ -32,12 +33,13 @@
 #define FUNCTIONS_AT_A_TIME 16
 #define JOBS_AT_A_TIME 64
 
-/* How soon to try again what somebody else is just changing, and to look for a job that was made ready. */
+/* How soon to try again what somebody else is just changing; to look for a job that was made ready; and how rarely. */
 #define BUSY_RETRY_USEC (INT64CONST(20) * 1000)
 #define FOLLOW_UP_USEC (INT64CONST(250) * 1000)
+#define FOLLOW_UP_MAX_USEC (INT64CONST(8) * USECS_PER_SEC)
 
-/* Keys to be looked at later; if there are as many, others wait until it is less. */
-#define LATER_MAX 4096
+/* Keys that are followed. */
+#define FOLLOWED_MAX INN_MAX_PLACES
 
 /* What is known of a key when it is looked at. */
 typedef struct Look
@@ -46,39 +48,43 @@ typedef struct Look
 	int used;
 	uint64 nblocked;
 	bool has_waiting;
-	int64 first_rank;
+	int64 first_rank;	  /* of those that are not busy */
+	int limit;			  /* the greatest of those that wait */
 	bool is_busy;		  /* some could not be made ready now */
 	bool is_more;		  /* and some for which it was not tried */
 	bool is_moving;		  /* some were made ready */
-	InnBlockedJob moving; /* one of these */
+	InnBlockedJob moving; /* the last of these */
 } Look;
 
-/* A key to be looked at later, unless its job is taken by then. */
-typedef struct Later
+/* A key that is followed. */
+typedef struct Followed
 {
 	pg_uuid_t key;
+	int limit;
+	InnBlockedJob job;		/* was made ready; id 0: look at the key whatever has become of it */
+	TimestampTz busy_until; /* not to be looked at before */
+	int64 delay_usec;
 	TimestampTz at;
-	bool is_busy;	   /* look at it also if the job is taken */
-	InnBlockedJob job; /* was made ready; id 0: none was */
-} Later;
+} Followed;
 
 static bool is_scanning = true;
 static bool is_scanned_again; /* all from the start, when it has come to the end */
 static pg_uuid_t scanned;	  /* keys up to here */
 static Look looks[KEYS_AT_A_TIME];
 static int nlooks;
-static HTAB *later;
-static TimestampTz later_at = INN_NEVER;
+static HTAB *followed;
+static bool has_forgotten; /* there were too many to be followed */
+static TimestampTz follow_at = INN_NEVER;
 
-static bool has_room(void);
-static void see_to_later(void);
-static void look_now(Later *entry);
-static void postpone(Later *entry);
+static void follow_up(void);
+static void look_now(Followed *entry);
+static void wait_on(Followed *entry);
+static bool is_put_off(const pg_uuid_t *key);
 static void scan(void);
 static void look_at(Look *look);
 static void release_of(Look *look, const pg_uuid_t *function_id, int *used);
 static int limit_of(const Look *look, const pg_uuid_t *function_id, const InnBlockedJob *job);
-static void look_later(const Look *look);
+static void follow(const Look *look);
 
 int
 inn_blocked_slots(const pg_uuid_t *function_id, const InnControls *controls, InnSlot *slots)
@@ -146,49 +152,45 @@ inn_blocked_look_at_all(void)
 TimestampTz
 inn_blocked_due(void)
 {
-	return (is_scanning || inn_slots_are_freed()) && has_room() ? DT_NOBEGIN : later_at;
-}
-
-static bool
-has_room(void)
-{
-	return later == NULL || hash_get_num_entries(later) + nlooks < LATER_MAX;
+	return is_scanning || inn_slots_are_freed() ? DT_NOBEGIN : follow_at;
 }
 
 void
 inn_blocked_release(void)
 {
 	nlooks = 0;
-	if (later_at <= inn_now())
-		see_to_later();
-	if (is_scanning && has_room())
+	if (follow_at <= inn_now())
+		follow_up();
+	if (is_scanning)
 		scan();
-	while (nlooks < KEYS_AT_A_TIME && has_room() && inn_slots_next_freed(&looks[nlooks].key))
-		look_at(&looks[nlooks++]);
+	while (nlooks < KEYS_AT_A_TIME && inn_slots_next_freed(&looks[nlooks].key))
+	{
+		if (!is_put_off(&looks[nlooks].key))
+			look_at(&looks[nlooks++]);
+	}
 }
 
-/* The end of a job that has a place has its key looked at by itself (dispatch.h); one that is gone does not. */
 static void
-see_to_later(void)
+follow_up(void)
 {
 	TimestampTz now = inn_now();
-	long nlater = hash_get_num_entries(later);
-	InnBlockedJob *jobs = palloc(nlater * sizeof(InnBlockedJob));
-	Later **entries = palloc(nlater * sizeof(Later *));
-	bool *are_ready = palloc(nlater * sizeof(bool));
+	TimestampTz soonest = INN_NEVER;
+	long nfollowed = hash_get_num_entries(followed);
+	InnBlockedJob *jobs = palloc(nfollowed * sizeof(InnBlockedJob));
+	Followed **entries = palloc(nfollowed * sizeof(Followed *));
+	bool *are_ready = palloc(nfollowed * sizeof(bool));
 	int njobs = 0;
 	HASH_SEQ_STATUS seq;
-	Later *entry;
+	Followed *entry;
 	InnDispatch dispatch;
-	TimestampTz soonest = INN_NEVER;
 
-	hash_seq_init(&seq, later);
+	hash_seq_init(&seq, followed);
 	while ((entry = hash_seq_search(&seq)) != NULL)
 	{
 		if (entry->at > now)
 			soonest = inn_sooner(soonest, entry->at);
-		else if (!entry->is_busy && !inn_slots_are_idle(&entry->key))
-			(void) hash_search(later, &entry->key, HASH_REMOVE, NULL);
+		else if (!inn_slots_are_wanted(&entry->key, entry->limit))
+			(void) hash_search(followed, &entry->key, HASH_REMOVE, NULL);
 		else if (entry->job.id == 0 || inn_dispatch_find(entry->job.id, &dispatch))
 			look_now(entry);
 		else
@@ -198,28 +200,49 @@ see_to_later(void)
 		}
 	}
 	inn_jobs_are_ready(jobs, njobs, are_ready);
-	later_at = soonest;
+	follow_at = soonest;
 	for (int i = 0; i < njobs; i++)
 	{
 		if (are_ready[i])
-			postpone(entries[i]);
+			wait_on(entries[i]);
 		else
 			look_now(entries[i]);
+	}
+	if (has_forgotten && hash_get_num_entries(followed) < FOLLOWED_MAX / 2)
+	{
+		has_forgotten = false;
+		inn_blocked_look_at_all();
 	}
 }
 
 static void
-look_now(Later *entry)
+look_now(Followed *entry)
 {
 	inn_slots_note_freed(&entry->key);
-	(void) hash_search(later, &entry->key, HASH_REMOVE, NULL);
+	(void) hash_search(followed, &entry->key, HASH_REMOVE, NULL);
 }
 
+/* Its job waits for its turn, which may take long. */
 static void
-postpone(Later *entry)
+wait_on(Followed *entry)
 {
-	entry->at = inn_now() + (entry->is_busy ? BUSY_RETRY_USEC : FOLLOW_UP_USEC);
-	later_at = inn_sooner(later_at, entry->at);
+	entry->delay_usec = Min(2 * entry->delay_usec, FOLLOW_UP_MAX_USEC);
+	entry->at = inn_now() + entry->delay_usec;
+	follow_at = inn_sooner(follow_at, entry->at);
+}
+
+/* Was there a run just now that somebody holds?  Then it is looked at in a moment, and not again and again until then. */
+static bool
+is_put_off(const pg_uuid_t *key)
+{
+	Followed *entry = followed == NULL ? NULL : hash_search(followed, key, HASH_FIND, NULL);
+
+	if (entry == NULL || entry->busy_until <= inn_now())
+		return false;
+	entry->job.id = 0;
+	entry->at = entry->busy_until;
+	follow_at = inn_sooner(follow_at, entry->at);
+	return true;
 }
 
 static void
@@ -249,6 +272,7 @@ look_at(Look *look)
 
 	look->has_waiting = look->is_busy = look->is_more = look->is_moving = false;
 	look->first_rank = PG_INT64_MAX;
+	look->limit = 0;
 	for (int i = 0; i < Min(nfunctions, FUNCTIONS_AT_A_TIME); i++)
 		release_of(look, &functions[i].id, &used);
 	if (nfunctions <= FUNCTIONS_AT_A_TIME)
@@ -256,6 +280,7 @@ look_at(Look *look)
 
 	/* Others wait as well, and if something could be done for these, it may be for them. */
 	look->has_waiting = true;
+	look->limit = PG_INT32_MAX;
 	look->first_rank = Min(look->first_rank, functions[FUNCTIONS_AT_A_TIME].rank);
 	look->is_more |= look->is_moving;
 }
@@ -277,16 +302,21 @@ release_of(Look *look, const pg_uuid_t *function_id, int *used)
 			ready[nready++] = jobs[i];
 			continue;
 		}
-		look->is_busy |= nready < room;
 		look->has_waiting = true;
-		look->first_rank = Min(look->first_rank, jobs[i].rank);
+		look->limit = Max(look->limit, limit == 0 ? PG_INT32_MAX : limit);
+
+		/* Who comes later need not wait for somebody else's transaction. */
+		if (nready < room)
+			look->is_busy = true;
+		else
+			look->first_rank = Min(look->first_rank, jobs[i].rank);
 	}
-	look->is_more |= limit == 0 && njobs > nready;
+	look->is_more |= limit == 0 && njobs > JOBS_AT_A_TIME && nready > 0;
 	inn_jobs_unblock(&look->key, ready, nready);
 	if (nready > 0)
 	{
 		look->is_moving = true;
-		look->moving = ready[0];
+		look->moving = ready[nready - 1];
 	}
 	if (limit > 0)
 		*used += nready;
@@ -321,25 +351,36 @@ inn_blocked_released(void)
 		/* Who has freed a place in between may not have known that it is waited for. */
 		if (looks[i].is_more || (looks[i].has_waiting && used < looks[i].used))
 			inn_slots_note_freed(&looks[i].key);
-		else if (looks[i].is_busy || (looks[i].is_moving && looks[i].has_waiting))
-			look_later(&looks[i]);
+		if (looks[i].is_busy || (looks[i].is_moving && looks[i].has_waiting))
+			follow(&looks[i]);
 	}
 	nlooks = 0;
 }
 
 static void
-look_later(const Look *look)
+follow(const Look *look)
 {
-	HASHCTL ctl = {.keysize = sizeof(pg_uuid_t),
-				   .entrysize = sizeof(Later),
-				   .hcxt = TopMemoryContext};
-	Later *entry;
+	HASHCTL ctl = {
+		.keysize = sizeof(pg_uuid_t),
+		.entrysize = sizeof(Followed),
+		.hcxt = TopMemoryContext,
+	};
+	TimestampTz now = inn_now();
+	Followed *entry;
 
-	if (later == NULL)
-		later = hash_create("inngest keys to look at later", 64, &ctl,
-							HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	entry = hash_search(later, &look->key, HASH_ENTER, NULL);
-	entry->is_busy = look->is_busy;
+	if (followed == NULL)
+		followed =
+			hash_create("inngest followed keys", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	if (hash_get_num_entries(followed) >= FOLLOWED_MAX)
+	{
+		has_forgotten = true;
+		return;
+	}
+	entry = hash_search(followed, &look->key, HASH_ENTER, NULL);
+	entry->limit = look->limit;
 	entry->job = look->is_moving ? look->moving : (InnBlockedJob){0};
-	postpone(entry);
+	entry->busy_until = look->is_busy ? now + BUSY_RETRY_USEC : DT_NOBEGIN;
+	entry->delay_usec = look->is_busy ? BUSY_RETRY_USEC : FOLLOW_UP_USEC;
+	entry->at = now + entry->delay_usec;
+	follow_at = inn_sooner(follow_at, entry->at);
 }

@@ -25,9 +25,6 @@ typedef struct Shared
 	pg_atomic_uint64 ndepartures; /* processes that have given all claims up */
 } Shared;
 
-/* Keys whose places are counted: those of jobs that are executed, and those for which jobs wait. */
-#define MAX_PLACES (4 * INN_MAX_DISPATCHES)
-
 /* How many jobs with a key are executed. */
 typedef struct Places
 {
@@ -57,7 +54,7 @@ static Size
 table_size(void)
 {
 	return add_size(hash_estimate_size(INN_MAX_DISPATCHES, sizeof(InnDispatch)),
-					hash_estimate_size(MAX_PLACES, sizeof(Places)));
+					hash_estimate_size(INN_MAX_PLACES, sizeof(Places)));
 }
 
 Size
@@ -83,7 +80,7 @@ inn_dispatch_shmem_init(void)
 	dispatches = ShmemInitHash("inngest dispatches", INN_MAX_DISPATCHES, INN_MAX_DISPATCHES, &ctl,
 							   HASH_ELEM | HASH_BLOBS | HASH_FIXED_SIZE);
 	ctl = (HASHCTL){.keysize = sizeof(pg_uuid_t), .entrysize = sizeof(Places)};
-	places = ShmemInitHash("inngest places", MAX_PLACES, MAX_PLACES, &ctl,
+	places = ShmemInitHash("inngest places", INN_MAX_PLACES, INN_MAX_PLACES, &ctl,
 						   HASH_ELEM | HASH_BLOBS | HASH_FIXED_SIZE);
 }
 
@@ -339,16 +336,17 @@ inn_slots_set_waiting(const pg_uuid_t *key, bool has_waiting, int64 first_rank, 
 }
 
 bool
-inn_slots_are_idle(const pg_uuid_t *key)
+inn_slots_are_wanted(const pg_uuid_t *key, int limit)
 {
 	Places *entry;
-	bool are_idle;
+	bool are_wanted;
 
 	LWLockAcquire(&shared->lock, LW_SHARED);
 	entry = hash_search(places, key, HASH_FIND, NULL);
-	are_idle = entry == NULL || (entry->used == 0 && entry->has_waiting);
+	are_wanted = entry != NULL ? entry->has_waiting && entry->used < limit
+							   : hash_get_num_entries(places) >= INN_MAX_PLACES;
 	LWLockRelease(&shared->lock);
-	return are_idle;
+	return are_wanted;
 }
 
 void

@@ -25,6 +25,9 @@
 /* Most jobs that all executors together execute at a time. */
 #define INN_MAX_DISPATCHES 16384
 
+/* Keys whose places are counted: those of jobs that are executed, and those for which jobs wait. */
+#define INN_MAX_PLACES (4 * INN_MAX_DISPATCHES)
+
 /* What a job takes up while it is executed: one of so many places that there are for a key. */
 typedef struct InnSlot
 {
@@ -75,8 +78,8 @@ extern bool inn_slots_next_freed(pg_uuid_t *key);
 extern void inn_slots_note_freed(const pg_uuid_t *key);
 extern bool inn_slots_are_freed(void);
 
-/* May jobs that wait for a place be forgotten?  Nobody has one, so nobody who gives it up looks at the key. */
-extern bool inn_slots_are_idle(const pg_uuid_t *key);
+/* Are there jobs that wait for a key although not all of its places are taken?  Also if there is no room to count them. */
+extern bool inn_slots_are_wanted(const pg_uuid_t *key, int limit);
 
 /* How many places are taken, and a number that changes whenever a job is blocked, and never comes again. */
 extern int inn_slots_used(const pg_uuid_t *key, uint64 *nblocked);

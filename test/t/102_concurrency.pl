@@ -91,6 +91,24 @@ subtest 'two limits' => sub {
 	ok(all_done(), 'all run');
 };
 
+subtest 'from one limit to the other' => sub {
+	$app->hold($_) for qw(long short);
+	$app->on('both', with(done(), hold => 'long'), with(done(), hold => 'short'), done());
+	for my $k (1, 2)
+	{
+		send_all('both', { k => $k });
+		blocked_with($k, 0);
+	}
+	send_all('both', { k => 1 });
+	blocked_with(2, 1);
+	send_all('both', { k => 3 });
+	blocked_with(2, 2);
+	$app->release('short');
+	ok(wait_for(sub { $inn->sql(q{SELECT count(*) FROM inngest.function_runs WHERE outcome IS NULL}) == 2 }, 'the fourth'), 'one that cannot use a place leaves it to the next');
+	$app->release('long');
+	ok(all_done(), 'all run');
+};
+
 subtest 'two limits of the same calls' => sub {
 	$app->hold('double');
 	$app->on('double', with(done(), hold => 'double'));
@@ -194,8 +212,11 @@ subtest 'cancelled when it could go on' => sub {
 
 subtest 'cancelled, and not committed' => sub {
 	$app->hold('key');
-	send_all('key', map { { k => 1 } } 1 .. 3);
-	blocked_with(1, 2);
+	for my $n (0 .. 2)
+	{
+		send_all('key', { k => 1 });
+		blocked_with(1, $n);
+	}
 	my $session = $inn->node->background_psql('postgres', on_error_die => 1);
 	$session->query_safe('BEGIN; SELECT inngest.cancel_run(run_id) FROM inngest.jobs WHERE blocked_on IS NOT NULL ORDER BY rank LIMIT 1');
 	$app->release('key');

@@ -80,6 +80,7 @@ static void follow_up(void);
 static void look_now(Followed *entry);
 static void wait_on(Followed *entry);
 static bool is_put_off(const pg_uuid_t *key);
+static bool is_looked_at(const pg_uuid_t *key);
 static void scan(void);
 static void look_at(Look *look);
 static void release_of(Look *look, const pg_uuid_t *function_id, int *used);
@@ -165,9 +166,21 @@ inn_blocked_release(void)
 		scan();
 	while (nlooks < KEYS_AT_A_TIME && inn_slots_next_freed(&looks[nlooks].key))
 	{
-		if (!is_put_off(&looks[nlooks].key))
+		if (!is_put_off(&looks[nlooks].key) && !is_looked_at(&looks[nlooks].key))
 			look_at(&looks[nlooks++]);
 	}
+}
+
+/* Already, in this transaction?  What that has let go on has no place yet, so the same places would be given twice. */
+static bool
+is_looked_at(const pg_uuid_t *key)
+{
+	for (int i = 0; i < nlooks; i++)
+	{
+		if (memcmp(&looks[i].key, key, sizeof(pg_uuid_t)) == 0)
+			return true;
+	}
+	return false;
 }
 
 static void
@@ -240,6 +253,7 @@ is_put_off(const pg_uuid_t *key)
 	if (entry == NULL || entry->busy_until <= inn_now())
 		return false;
 	entry->job.id = 0;
+	entry->limit = PG_INT32_MAX;
 	entry->at = entry->busy_until;
 	follow_at = inn_sooner(follow_at, entry->at);
 	return true;

@@ -164,7 +164,7 @@ subtest 'throttle and the future' => sub {
 	$inn->sql("SELECT inngest.cancel_run((SELECT r.id FROM inngest.runs r JOIN inngest.events e ON e.id OPERATOR(inngest.=) r.event_id WHERE r.function_id = 'soon' AND e.data->>'n' = '4'))");
 	$inn->register('soon', 'soon', { throttle => { limit => 1, period => '20s', key => 'event.data.other' } });
 	$inn->advance('61 seconds');
-	wait_for(sub { starts('soon') eq '0 61 61 81' }, 'then they start one after the other, as the function says now');
+	wait_for(sub { starts('soon') =~ /^0 (\d+) \g1 (\d+)$/ && $1 >= 61 && $2 == $1 + 20 }, 'then they start one after the other, as the function says now');
 	is(runs('soon', 'r.status'), 'QUEUED QUEUED CANCELLED QUEUED QUEUED', 'but the one that was cancelled');
 	is($inn->sql("SELECT string_agg(e.data->>'n', ' ' ORDER BY q.run_at, q.id) FROM inngest.queue q JOIN inngest.runs r ON r.id OPERATOR(inngest.=) q.run_id JOIN inngest.events e ON e.id OPERATOR(inngest.=) r.event_id WHERE r.function_id = 'soon'"),
 		'6 3 5 1', 'in the order of their times, by the keys they had when they were created');

@@ -52,6 +52,7 @@ typedef struct Duty
 } Duty;
 
 static TimestampTz decide_on_events(void);
+static TimestampTz check_timetable(void);
 static TimestampTz do_duty(const Duty *duty);
 static TimestampTz due_pauses(void);
 static TimestampTz expire_leases(void);
@@ -81,6 +82,8 @@ inn_scheduler_tick(bool reloaded)
 	INN_WAIT_POINT("scheduler before its tick");
 	next = decide_on_events();
 
+	/* first, as the other says when the next of them fires */
+	next = inn_sooner(next, check_timetable());
 	inn_work_begin("firing cron triggers");
 	next = inn_sooner(next, inn_timetable_run());
 	inn_work_commit();
@@ -108,6 +111,24 @@ decide_on_events(void)
 	inn_work_commit();
 	inn_admit_committed();
 	return next;
+}
+
+/* Once a minute while there is anything to check, and whenever the clock was set back by more. */
+static TimestampTz
+check_timetable(void)
+{
+	static TimestampTz next_at = DT_NOBEGIN;
+	static bool has_any;
+	TimestampTz now = inn_now();
+
+	if (next_at <= now || next_at > now + USECS_PER_MINUTE)
+	{
+		next_at = now + USECS_PER_MINUTE;
+		inn_work_begin("checking the times of cron triggers");
+		has_any = inn_timetable_check();
+		inn_work_commit();
+	}
+	return has_any ? next_at : INN_NEVER;
 }
 
 /* Returns when it is to be done again. */

@@ -21,6 +21,7 @@
 #include "postgres.h"
 
 #include "common/hashfn.h"
+#include "miscadmin.h"
 #include "utils/timestamp.h"
 
 #include "base/cron.h"
@@ -44,6 +45,7 @@ static void make_event(const InnSchedule *schedule, InnEvent *event);
 static int64 jitter_of(const InnSchedule *schedule);
 static char *rfc3339(TimestampTz when);
 static TimestampTz next_of(const InnSchedule *schedule);
+static bool put_right(const InnSchedule *schedule, TimestampTz now);
 
 TimestampTz
 inn_timetable_run(void)
@@ -129,17 +131,66 @@ rfc3339(TimestampTz when)
 					usec < 1000 ? "" : psprintf(".%03d", usec / 1000));
 }
 
-/* What a newer version has stored and this one cannot read never fires; the log says so once. */
+/*
+ * What cannot be read does not fire: the server has lost its time zone, or a newer version has stored it.  The log says so once, and
+ * inn_timetable_check() tries again.
+ */
 static TimestampTz
 next_of(const InnSchedule *schedule)
 {
 	InnCron cron;
+	const char *fault = inn_cron_parse(schedule->cron, &cron);
 
-	if (inn_cron_parse(schedule->cron, &cron) == NULL)
+	if (fault == NULL)
 		return inn_cron_next(&cron, schedule->next_at);
 	ereport(WARNING,
-			errmsg("inngest cannot read the cron trigger \"%s\" and fires it no more",
+			errmsg("inngest cannot read the cron trigger \"%s\" any more, and does not fire it",
 				   schedule->cron),
-			errhint("Register its function again."));
+			errdetail("%s", fault),
+			errhint("It goes on within a minute from when it can be read."));
 	return INN_NEVER;
+}
+
+bool
+inn_timetable_check(void)
+{
+	InnSchedule schedules[TICK_BATCH];
+	TimestampTz now = inn_now();
+	int nschedules = inn_schedules_read(NULL, TICK_BATCH, schedules);
+	bool has_any = nschedules > 0;
+	int nlate = 0;
+
+	while (nschedules > 0)
+	{
+		InnSchedule last = schedules[nschedules - 1];
+
+		CHECK_FOR_INTERRUPTS();
+		for (int i = 0; i < nschedules; i++)
+			nlate += put_right(&schedules[i], now);
+		nschedules = inn_schedules_read(&last, TICK_BATCH, schedules);
+	}
+	if (nlate > 0)
+		ereport(LOG,
+				errmsg_plural("inngest put right the next time of %d cron trigger, which was too late",
+							  "inngest put right the next times of %d cron triggers, which were too late",
+							  nlate, nlate));
+	return has_any;
+}
+
+/*
+ * Was it too late?  By one tick it may be, as after a clock that was set back a little: that tick has fired.
+ */
+static bool
+put_right(const InnSchedule *schedule, TimestampTz now)
+{
+	InnCron cron;
+	TimestampTz next;
+
+	if (inn_cron_parse(schedule->cron, &cron) != NULL)
+		return false;
+	next = inn_cron_next(&cron, now);
+	if (next >= schedule->next_at ||
+		(schedule->next_at != INN_NEVER && schedule->next_at <= inn_cron_next(&cron, next)))
+		return false;
+	return inn_schedules_bring_forward(schedule, next);
 }

@@ -19,4 +19,11 @@
  */
 extern TimestampTz inn_timetable_run(void);
 
+/*
+ * Bring forward what is scheduled later than it can be, as its time zone was not known for a while or the clock was ahead
+ * (semantics.md 1.5: chains heal themselves); for the scheduler, once in a while, in a transaction of its own.  False if there are
+ * no cron triggers.
+ */
+extern bool inn_timetable_check(void);
+
 #endif /* INN_TIMETABLE_H */

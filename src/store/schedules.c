@@ -50,6 +50,20 @@ static InnPlan move = {"UPDATE inngest.schedules SET next_at = $3"
 					   3,
 					   {UUIDOID, TEXTOID, TIMESTAMPTZOID}};
 
+static InnPlan read_after =
+	{"SELECT function_id, cron, next_at FROM inngest.schedules"
+	 " WHERE (function_id, cron) > ($1, $2) ORDER BY function_id, cron LIMIT $3",
+	 3,
+	 {UUIDOID, TEXTOID, INT4OID}};
+
+static InnPlan bring_forward =
+	{"WITH late AS (SELECT function_id, cron FROM inngest.schedules"
+	 " WHERE function_id = $1 AND cron = $2 AND next_at > $3 FOR UPDATE SKIP LOCKED)"
+	 " UPDATE inngest.schedules s SET next_at = $3 FROM late"
+	 " WHERE s.function_id = late.function_id AND s.cron = late.cron",
+	 3,
+	 {UUIDOID, TEXTOID, TIMESTAMPTZOID}};
+
 static InnPlan next_due = {"SELECT min(next_at) FROM inngest.schedules", 0, {0}};
 
 static void put_schedule(const pg_uuid_t *function_id, const InnTriggerDefinition *trigger);
@@ -115,6 +129,30 @@ inn_schedules_move(const InnSchedule *schedule, TimestampTz next_at)
 {
 	INN_RUN(&move, inn_arg_uuid(&schedule->function_id), inn_arg_cstring(schedule->cron),
 			inn_arg_time(next_at));
+}
+
+int
+inn_schedules_read(const InnSchedule *after, int max, InnSchedule *schedules)
+{
+	const pg_uuid_t none = {0};
+	int nrows = (int) INN_RUN(&read_after, inn_arg_uuid(after ? &after->function_id : &none),
+							  inn_arg_cstring(after ? after->cron : ""),
+							  inn_arg(Int32GetDatum(max)));
+
+	for (int i = 0; i < nrows; i++)
+		schedules[i] = (InnSchedule){
+			.function_id = inn_row_uuid(i, 1),
+			.cron = inn_row_text(i, 2),
+			.next_at = inn_row_time(i, 3, INN_NEVER),
+		};
+	return nrows;
+}
+
+bool
+inn_schedules_bring_forward(const InnSchedule *schedule, TimestampTz next_at)
+{
+	return INN_RUN(&bring_forward, inn_arg_uuid(&schedule->function_id),
+				   inn_arg_cstring(schedule->cron), inn_arg_time(next_at)) > 0;
 }
 
 TimestampTz

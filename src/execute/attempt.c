@@ -25,6 +25,7 @@
 #include "execute/targets.h"
 #include "run/fault.h"
 #include "run/opcode.h"
+#include "run/state.h"
 #include "store/batches.h"
 #include "store/defers.h"
 
@@ -35,7 +36,7 @@ static int headers_of(InnClientReply *reply, InnClientHeader **headers);
 static void prepare(InnPrepared *prepared, TimestampTz now);
 static void judge(InnPrepared *prepared, TimestampTz now);
 static bool is_late(const InnPrepared *prepared, TimestampTz now);
-static void refuse(InnPrepared *prepared, const char *name, const char *message);
+static void refuse(InnPrepared *prepared, Jsonb *fault);
 static bool put_events(InnPrepared *prepared);
 static char *event_text(InnPrepared *prepared, const InnEvent *event);
 static bool carries_events(const InnPrepared *prepared);
@@ -123,10 +124,11 @@ judge(InnPrepared *prepared, TimestampTz now)
 	else if (prepared->run.is_to_be_cancelled)
 		prepared->readiness = INN_CALL_DOOMED;
 	else if (function->url == NULL)
-		refuse(prepared, "Error",
-			   "the function is not one of an app any more, so it cannot be called");
+		refuse(prepared,
+			   inn_fault_make(
+				   "Error", "the function is not one of an app any more, so it cannot be called"));
 	else if (!prepared->run.has_event)
-		refuse(prepared, "Error", EVENTS_GONE);
+		refuse(prepared, inn_fault_make("Error", EVENTS_GONE));
 	else if (is_late(prepared, now))
 		prepared->readiness = INN_CALL_LATE;
 }
@@ -146,10 +148,10 @@ is_late(const InnPrepared *prepared, TimestampTz now)
 }
 
 static void
-refuse(InnPrepared *prepared, const char *name, const char *message)
+refuse(InnPrepared *prepared, Jsonb *fault)
 {
 	prepared->readiness = INN_CALL_FAULTY;
-	prepared->fault = inn_fault_make(name, message);
+	prepared->fault = fault;
 }
 
 /* The first one is said twice. Further ones of a batch are read later, if at all. */
@@ -170,7 +172,7 @@ put_events(InnPrepared *prepared)
 		return true;
 	if (!inn_batches_size(&run->batch_id, &prepared->subject.unread_events))
 	{
-		refuse(prepared, "Error", EVENTS_GONE);
+		refuse(prepared, inn_fault_make("Error", EVENTS_GONE));
 		return false;
 	}
 	prepared->flight->event_bytes = prepared->subject.unread_events;
@@ -190,9 +192,9 @@ event_text(InnPrepared *prepared, const InnEvent *event)
 	fault = inn_jcs_append(&buf, inn_event_to_jsonb(event));
 	if (fault == INN_JCS_GOOD)
 		return buf.data;
-	refuse(prepared, "Error",
-		   psprintf("an event that has started the run cannot be sent: %s",
-					inn_jcs_sentence(fault)));
+	refuse(prepared,
+		   inn_fault_make("Error", psprintf("an event that has started the run cannot be sent: %s",
+											inn_jcs_sentence(fault))));
 	return NULL;
 }
 
@@ -208,6 +210,7 @@ put_state(InnPrepared *prepared, const InnStep *steps, int nsteps)
 {
 	InnFlight *flight = prepared->flight;
 	InnMemo *memos = palloc(Max(nsteps, 1) * sizeof(InnMemo));
+	Jsonb *fault;
 
 	flight->state_size = (InnStateSize){.nsteps = nsteps};
 	for (int i = 0; i < nsteps; i++)
@@ -217,10 +220,11 @@ put_state(InnPrepared *prepared, const InnStep *steps, int nsteps)
 		if (flight->job.after_id != NULL && strcmp(flight->job.after_id, steps[i].id) == 0)
 			prepared->subject.current = i + 1;
 	}
-	if (nsteps >= INN_STEPS_MAX)
+	/* There must be room for a step more.  Waits and parallel steps that end together may have recorded more bytes than may be. */
+	fault = inn_state_fault((InnStateSize){nsteps + 1, flight->state_size.bytes});
+	if (fault != NULL)
 	{
-		refuse(prepared, INN_FAULT_OVERFLOW_STEPS,
-			   psprintf("The function run exceeded the step limit of %d steps.", INN_STEPS_MAX));
+		refuse(prepared, fault);
 		return;
 	}
 	if (carries_state(prepared))

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * op.c
- *	  What an SDK reports: ops, read from JSON.
+ *	  What an SDK reports: ops, read from JSON; and what is told of a step afterwards.
  *
  * SDKs put much into an op that is for themselves, so nothing is refused for a key of the wrong type that can do
  * without: it counts as absent.  What is refused is what would change the meaning of a run.
@@ -36,6 +36,7 @@ static int64 read_integer(JsonbContainer *object, const char *key);
 static const char *find_text(JsonbContainer *object, const char *key);
 static JsonbContainer *find_object(JsonbContainer *object, const char *key);
 static bool is_small_enough(JsonbContainer *object, const char *key, char **error);
+static char *wrap(const char *key, Jsonb *value);
 
 static const char *const wire_names[] = {
 #define INN_OP_NAME(name, text) [INN_OP_##name] = text,
@@ -279,4 +280,44 @@ is_small_enough(JsonbContainer *object, const char *key, char **error)
 		return true;
 	*error = psprintf("\"%s\" of a step has more than %d bytes of JSON", key, INN_STEP_MAX_BYTES);
 	return false;
+}
+
+char *
+inn_op_memo(const InnOp *op)
+{
+	if (op->kind == INN_OP_STEP_FAILED || op->kind == INN_OP_STEP_ERROR)
+		return wrap("error", op->error);
+	return wrap(op->kind == INN_OP_STEP ? NULL : "data", op->data);
+}
+
+/* A value that has no canonical text cannot be told: that is the step's error. */
+static char *
+wrap(const char *key, Jsonb *value)
+{
+	StringInfoData memo;
+	InnJcsFault fault = INN_JCS_GOOD;
+
+	initStringInfo(&memo);
+	if (key != NULL)
+		appendStringInfo(&memo, "{\"%s\":", key);
+	if (value == NULL)
+		appendStringInfoString(&memo, "null");
+	else
+		fault = inn_jcs_append(&memo, value);
+	if (key != NULL)
+		appendStringInfoChar(&memo, '}');
+	if (fault == INN_JCS_GOOD)
+		return memo.data;
+	return wrap("error", inn_fault_make("Error", inn_jcs_sentence(fault)));
+}
+
+const char *
+inn_op_step_kind(const InnOp *op)
+{
+	/* step.ai.wrap is code of the function, as any other step that it runs. */
+	if (op->type != NULL && strcmp(op->type, "step.ai.infer") == 0)
+		return "ai";
+	if (op->type != NULL && strcmp(op->type, "step.fetch") == 0)
+		return "fetch";
+	return "run";
 }

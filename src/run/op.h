@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * op.h
- *	  What an SDK reports: ops (protocol.md 8), read from JSON.
+ *	  What an SDK reports: ops (protocol.md 8), read from JSON; and what is told of a step afterwards.
  *
  * An op is one thing that a function did or wants done: a step that has run, a sleep, a wait.  They come in
  * the replies of apps and in checkpoints, in one form; run/opcode.c says what each does to a run.
@@ -102,5 +102,11 @@ inn_op_is_lazy(InnOpKind kind)
  * Never raises an error for bad input.
  */
 extern InnOp *inn_ops_read(const JsonbValue *value, int *nops, bool *is_overflow, char **error);
+
+/* What the function is told of a step that has ended so: canonical JSON, palloc'ed. */
+extern char *inn_op_memo(const InnOp *op);
+
+/* What its row in inngest.steps says that it is: run, ai, fetch. */
+extern const char *inn_op_step_kind(const InnOp *op);
 
 #endif /* INN_OP_H */

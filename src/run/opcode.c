@@ -28,17 +28,15 @@
  */
 #include "postgres.h"
 
-#include "base/jcs.h"
 #include "base/json.h"
 #include "base/timer.h"
 #include "run/defer.h"
 #include "run/fault.h"
 #include "run/lifecycle.h"
 #include "run/opcode.h"
+#include "run/state.h"
 #include "run/wait.h"
 #include "store/metadata.h"
-
-#define OVERFLOW_STATE "InngestErrStateOverflowed"
 
 /* A call's ops while they are applied. */
 typedef struct Applying
@@ -47,15 +45,14 @@ typedef struct Applying
 	const InnCallNews *news;
 	const InnOp *ops;
 	int nops;
-	int version;	  /* of the protocol */
-	int nsteps;		  /* ops that are not lazy */
-	int nadded;		  /* of these, those that leave a step */
-	bool is_grouped;  /* one call follows when all of them have ended */
-	bool is_retrying; /* the job itself is tried again */
-	bool *has_begun;  /* ops of steps that are known already; NULL: none */
-	int64 bytes;	  /* of memos that were added */
-	int nrecorded;
-	int last_result; /* index of the last op that reports a result; -1: none */
+	int version;		 /* of the protocol */
+	int nsteps;			 /* ops that are not lazy */
+	bool is_grouped;	 /* one call follows when all of them have ended */
+	bool is_retrying;	 /* the job itself is tried again */
+	bool *has_begun;	 /* ops of steps that are known already; NULL: none */
+	InnState state;		 /* of the run, with the results so far */
+	bool has_overflowed; /* so the run ends: nothing else counts */
+	int last_result;	 /* index of the last op that reports a result; -1: none */
 } Applying;
 
 static void begin(Applying *applying);
@@ -73,7 +70,7 @@ static void retry_step(Applying *applying, const InnOp *op);
 static bool is_function(const InnOp *op);
 static void apply_function_error(Applying *applying, const InnOp *op);
 static Jsonb *sync_result(const InnOp *op);
-static void record(Applying *applying, const InnOp *op, char *memo);
+static void record(Applying *applying, int n);
 static void complete(Applying *applying, int n);
 static void apply_planned(Applying *applying, const InnOp *op);
 static void apply_sleep(Applying *applying, const InnOp *op);
@@ -81,11 +78,9 @@ static void apply_wait(Applying *applying, const InnOp *op);
 static void call_again(Applying *applying);
 static InnWaiting waiting_of(const Applying *applying, const InnOp *op);
 static bool is_solo(const Applying *applying, const InnOp *op);
-static char *memo_of(const InnOp *op);
-static char *wrap(const char *key, Jsonb *value);
 static InnStep step_of(const InnCallNews *news, const InnOp *op, char *memo, TimestampTz now);
-static const char *op_name(const InnOp *op);
-static bool exceeds_limits(InnChanges *changes, const InnCallNews *news, int nsteps, int64 bytes);
+static bool has_too_many_steps(Applying *applying);
+static bool overflows(Applying *applying, InnStateSize added);
 static void retry_or_fail(InnChanges *changes, const InnCallNews *news, const InnCallFault *fault,
 						  const InnOp *step);
 static int try_of(const InnJob *job);
@@ -111,7 +106,8 @@ inn_apply_ops(InnChanges *changes, const InnCallNews *news, const InnOp *ops, in
 		call_again(&applying);
 		return;
 	}
-	if (exceeds_limits(changes, news, applying.nadded, 0))
+	applying.state = inn_state_survey(changes, news, ops, nops);
+	if (has_too_many_steps(&applying))
 		return;
 
 	/* Waits come first: a step beside them may send what they wait for. */
@@ -185,7 +181,6 @@ begin(Applying *applying)
 		if (inn_op_is_lazy(kind))
 			continue;
 		applying->nsteps++;
-		applying->nadded += is_step(&applying->ops[i]);
 		if (is_async(kind))
 			has_async = true;
 		else
@@ -251,7 +246,8 @@ apply(Applying *applying, int n)
 	const InnOp *op = &applying->ops[n];
 	const InnCallNews *news = applying->news;
 
-	if (applying->has_begun != NULL && applying->has_begun[n] && is_async(op->kind))
+	if (applying->has_overflowed ||
+		(applying->has_begun != NULL && applying->has_begun[n] && is_async(op->kind)))
 		return;
 	switch (op->kind)
 	{
@@ -304,7 +300,7 @@ apply_result(Applying *applying, int n)
 		apply_function_error(applying, op);
 		return;
 	}
-	record(applying, op, memo_of(op));
+	record(applying, n);
 	complete(applying, n);
 }
 
@@ -384,14 +380,19 @@ sync_result(const InnOp *op)
 
 /* Keep the result of a step, if there is room for it. */
 static void
-record(Applying *applying, const InnOp *op, char *memo)
+record(Applying *applying, int n)
 {
-	InnStep step = step_of(applying->news, op, memo, applying->changes->now);
+	char *memo = inn_op_memo(&applying->ops[n]);
+	InnStep step = step_of(applying->news, &applying->ops[n], memo, applying->changes->now);
+	InnStateSize added = {.nsteps = 1, .bytes = (int64) strlen(memo)};
 
-	applying->bytes += strlen(memo);
-	applying->nrecorded++;
-	if (!exceeds_limits(applying->changes, applying->news, applying->nrecorded, applying->bytes))
-		inn_changes_record(applying->changes, &step);
+	if (inn_state_knows(&applying->state, n))
+		added = (InnStateSize){0};
+	if (applying->has_overflowed || overflows(applying, added))
+		return;
+	applying->state.size.nsteps += added.nsteps;
+	applying->state.size.bytes += added.bytes;
+	inn_changes_record(applying->changes, &step);
 }
 
 /*
@@ -628,10 +629,11 @@ inn_apply_checkpoint(InnChanges *changes, const InnCallNews *news, const InnOp *
 		}
 	}
 	apply_asides(changes, news, ops, nops);
+	applying.state = inn_state_survey(changes, news, ops, nops);
 	for (int i = 0; i < nops; i++)
 	{
 		if (ops[i].kind == INN_OP_STEP || ops[i].kind == INN_OP_STEP_RUN)
-			record(&applying, &ops[i], memo_of(&ops[i]));
+			record(&applying, i);
 	}
 	if (contradicts(changes))
 	{
@@ -706,38 +708,6 @@ inn_apply_pause_end(InnChanges *changes, const InnPause *pause, const char *memo
 								  });
 }
 
-/* ---- memos ---- */
-
-/* What the function is told of a step: canonical JSON. */
-static char *
-memo_of(const InnOp *op)
-{
-	if (op->kind == INN_OP_STEP_FAILED || op->kind == INN_OP_STEP_ERROR)
-		return wrap("error", op->error);
-	return wrap(op->kind == INN_OP_STEP ? NULL : "data", op->data);
-}
-
-/* A value that has no canonical text cannot be told: that is the step's error. */
-static char *
-wrap(const char *key, Jsonb *value)
-{
-	StringInfoData memo;
-	InnJcsFault fault = INN_JCS_GOOD;
-
-	initStringInfo(&memo);
-	if (key != NULL)
-		appendStringInfo(&memo, "{\"%s\":", key);
-	if (value == NULL)
-		appendStringInfoString(&memo, "null");
-	else
-		fault = inn_jcs_append(&memo, value);
-	if (key != NULL)
-		appendStringInfoChar(&memo, '}');
-	if (fault == INN_JCS_GOOD)
-		return memo.data;
-	return wrap("error", inn_fault_make("Error", inn_jcs_sentence(fault)));
-}
-
 static InnStep
 step_of(const InnCallNews *news, const InnOp *op, char *memo, TimestampTz now)
 {
@@ -759,7 +729,7 @@ step_of(const InnCallNews *news, const InnOp *op, char *memo, TimestampTz now)
 	return (InnStep){
 		.run_id = news->job->run_id,
 		.id = op->id,
-		.op = op_name(op),
+		.op = inn_op_step_kind(op),
 		.name = op->name,
 		.memo = memo,
 		.attempt = news->job->attempt,
@@ -768,35 +738,33 @@ step_of(const InnCallNews *news, const InnOp *op, char *memo, TimestampTz now)
 	};
 }
 
-static const char *
-op_name(const InnOp *op)
+/* Would the run have too many steps, if all that its answer begins or reports were recorded? */
+static bool
+has_too_many_steps(Applying *applying)
 {
-	/* step.ai.wrap is code of the function, as any other step that it runs. */
-	if (op->type != NULL && strcmp(op->type, "step.ai.infer") == 0)
-		return "ai";
-	if (op->type != NULL && strcmp(op->type, "step.fetch") == 0)
-		return "fetch";
-	return "run";
+	int nsteps = 0;
+
+	for (int i = 0; i < applying->nops; i++)
+	{
+		const InnOp *op = &applying->ops[i];
+
+		nsteps += !inn_op_is_lazy(op->kind) && is_step(op) && !inn_state_knows(&applying->state, i);
+	}
+	return overflows(applying, (InnStateSize){.nsteps = nsteps});
 }
 
-/* More than a run may have: it fails, for good. */
+/* Would it be more than the run may have, with so much more?  Then it fails, for good. */
 static bool
-exceeds_limits(InnChanges *changes, const InnCallNews *news, int nsteps, int64 bytes)
+overflows(Applying *applying, InnStateSize added)
 {
-	Jsonb *error = NULL;
+	InnStateSize size = applying->state.size;
+	Jsonb *error =
+		inn_state_fault((InnStateSize){size.nsteps + added.nsteps, size.bytes + added.bytes});
 
-	if (news->state.nsteps + nsteps > INN_STEPS_MAX)
-		error = inn_fault_make(INN_FAULT_OVERFLOW_STEPS,
-							   psprintf("The function run exceeded the step limit of %d steps.",
-										INN_STEPS_MAX));
-	else if (news->state.bytes + bytes > INN_STATE_MAX_BYTES)
-		error =
-			inn_fault_make(OVERFLOW_STATE,
-						   psprintf("The function run exceeded the state size limit of %d bytes.",
-									INN_STATE_MAX_BYTES));
 	if (error == NULL)
 		return false;
-	inn_apply_fault(changes, news,
+	applying->has_overflowed = true;
+	inn_apply_fault(applying->changes, applying->news,
 					&(InnCallFault){.error = error, .is_fatal = true, .retry_at = INN_NEVER});
 	return true;
 }

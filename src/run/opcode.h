@@ -38,7 +38,7 @@ typedef struct InnCallNews
 	int reply_version;	  /* that this answer names; -1: none */
 	TimestampTz retry_at; /* that this answer asks for; INN_NEVER: by the table */
 	bool no_retry;		  /* it says that another attempt would be in vain */
-	InnStateSize state;	  /* of the run, when the call was made */
+	InnStateSize state;	  /* of the run, when the call was made; there may be more by now */
 	TimestampTz started_at;
 } InnCallNews;
 

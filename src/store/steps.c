@@ -59,6 +59,13 @@ static InnPlan sum_up = {"SELECT count(*)::int4, coalesce(sum(size), 0)::int8 FR
 						 1,
 						 {UUIDOID}};
 
+static InnPlan find_recorded = {
+	"SELECT i.n::int4 FROM unnest($2) WITH ORDINALITY AS i (id, n)"
+	" WHERE EXISTS (SELECT FROM inngest.steps s WHERE s.run_id = $1::inngest.ulid AND s.id = i.id OFFSET 0)",
+	2,
+	{UUIDOID, TEXTARRAYOID},
+	.is_generic = true};
+
 static InnPlan find_begun = {
 	"SELECT i.n::int4 FROM unnest($2) WITH ORDINALITY AS i (id, n)"
 	" WHERE EXISTS (SELECT FROM inngest.steps s WHERE s.run_id = $1::inngest.ulid AND s.id = i.id OFFSET 0)"
@@ -101,6 +108,8 @@ static InnPlan copy_steps =
 	 {UUIDOID, UUIDOID, INT8OID}};
 
 static void note_new(InnStep *steps, int nsteps, uint64 nstored);
+static void find(InnPlan *plan, const InnUlid *run_id, const char *const *ids, int nids,
+				 bool *found);
 
 void
 inn_steps_insert(InnStep *steps, int nsteps)
@@ -215,15 +224,28 @@ inn_steps_memo(const InnUlid *run_id, const char *id)
 void
 inn_steps_begun(const InnUlid *run_id, const char *const *ids, int nids, bool *begun)
 {
+	find(&find_begun, run_id, ids, nids, begun);
+}
+
+void
+inn_steps_recorded(const InnUlid *run_id, const char *const *ids, int nids, bool *recorded)
+{
+	find(&find_recorded, run_id, ids, nids, recorded);
+}
+
+/* The plan gives the numbers of those that it finds. */
+static void
+find(InnPlan *plan, const InnUlid *run_id, const char *const *ids, int nids, bool *found)
+{
 	Datum *values = palloc(Max(nids, 1) * sizeof(Datum));
 	uint64 nrows;
 
 	for (int i = 0; i < nids; i++)
 		values[i] = CStringGetTextDatum(ids[i]);
-	nrows = INN_RUN(&find_begun, inn_arg_ulid(run_id), inn_arg_array(values, NULL, nids, TEXTOID));
-	memset(begun, 0, nids * sizeof(bool));
+	nrows = INN_RUN(plan, inn_arg_ulid(run_id), inn_arg_array(values, NULL, nids, TEXTOID));
+	memset(found, 0, nids * sizeof(bool));
 	for (uint64 i = 0; i < nrows; i++)
-		begun[inn_row_int(i, 1) - 1] = true;
+		found[inn_row_int(i, 1) - 1] = true;
 }
 
 InnStepPlace *

@@ -73,6 +73,10 @@ extern char *inn_steps_memo(const InnUlid *run_id, const char *id);
 /* Which steps of a run have ended, are to be called for, sleep or wait: sets begun[i]. */
 extern void inn_steps_begun(const InnUlid *run_id, const char *const *ids, int nids, bool *begun);
 
+/* Which steps of a run have ended: sets recorded[i]. */
+extern void inn_steps_recorded(const InnUlid *run_id, const char *const *ids, int nids,
+							   bool *recorded);
+
 /* Find steps of a run whose id is one of two, or that are called like the first; palloc'ed, *count is set. */
 extern InnStepPlace *inn_steps_find(const InnUlid *run_id, const char *wanted, const char *hash,
 									int *count);

@@ -73,19 +73,23 @@ wait_for(sub { right('monthly', '31 days') == 1 }, 'what was missed');
 	$inn->sql("SELECT inngest.delete_function('soon')");
 }
 
-# the clock was set back a little: what has fired does not fire again, not even where nothing would keep it from a second run
+# the clock was set back a little: what has fired does not fire again, not even where nothing would keep it from a second run.  That another
+# is put right shows that all were looked at.
 {
 	my $ticks = sub { $inn->sql("SELECT count(*) FROM inngest.events WHERE name = 'inngest/scheduled.timer' AND caller_id = '2031-05-06T12:00:00Z'") };
 
 	$inn->register('debounced', { triggers => [ { cron => '0 * * * *' } ], debounce => { period => '1s' } });
 	$inn->set_time('2031-05-06 12:00:05Z');
 	wait_for(sub { $ticks->() == 1 }, 'a tick');
+	registers('another', '30 * * * *');
+	spoil('another', "next_at = 'infinity'");
 	$inn->set_time('2031-05-06 11:58:30Z');
+	wait_for(sub { right('another', '1 hour') == 1 }, 'the timetable to be checked');
 	$inn->set_time('2031-05-06 12:00:05Z');
 	$inn->set_time('2031-05-06 13:00:05Z');
 	wait_for(sub { $inn->sql("SELECT next_at FROM inngest.schedules WHERE cron = '0 * * * *'") =~ /^2031-05-06 14:00/ }, 'the next one');
 	is($ticks->(), 1, 'the first has not fired again');
-	$inn->sql("SELECT inngest.delete_function('debounced')");
+	$inn->sql("SELECT inngest.delete_function('debounced'), inngest.delete_function('another')");
 }
 
 # the clock was a year ahead: at once

@@ -27,7 +27,7 @@ static InnPlan remove_others =
 /*
  * The sooner of the two: a tick that was missed is still made up for, and a time that is wrong, as the time zone was
  * not known or the clock was ahead, is put right.  Should it bring back a tick that has just fired, that starts no
- * second run.
+ * second run, unless the function is debounced or paused.
  */
 static InnPlan put =
 	{"INSERT INTO inngest.schedules AS s (function_id, cron, jitter, next_at)"
@@ -38,8 +38,10 @@ static InnPlan put =
 	 4,
 	 {UUIDOID, TEXTOID, INT8OID, TIMESTAMPTZOID}};
 
-static InnPlan lock_due = {"SELECT function_id, cron,"
-						   " (coalesce(extract(epoch FROM jitter), 0) * 1000000)::int8, next_at"
+#define COLUMNS \
+	"function_id, cron, (coalesce(extract(epoch FROM jitter), 0) * 1000000)::int8, next_at"
+
+static InnPlan lock_due = {"SELECT " COLUMNS
 						   " FROM inngest.schedules WHERE next_at <= $1 ORDER BY next_at LIMIT $2"
 						   " FOR UPDATE SKIP LOCKED",
 						   2,
@@ -51,7 +53,7 @@ static InnPlan move = {"UPDATE inngest.schedules SET next_at = $3"
 					   {UUIDOID, TEXTOID, TIMESTAMPTZOID}};
 
 static InnPlan read_after =
-	{"SELECT function_id, cron, next_at FROM inngest.schedules"
+	{"SELECT " COLUMNS " FROM inngest.schedules"
 	 " WHERE (function_id, cron) > ($1, $2) ORDER BY function_id, cron LIMIT $3",
 	 3,
 	 {UUIDOID, TEXTOID, INT4OID}};
@@ -66,6 +68,7 @@ static InnPlan bring_forward =
 
 static InnPlan next_due = {"SELECT min(next_at) FROM inngest.schedules", 0, {0}};
 
+static int read_rows(uint64 nrows, InnSchedule *schedules);
 static void put_schedule(const pg_uuid_t *function_id, const InnTriggerDefinition *trigger);
 
 void
@@ -112,16 +115,20 @@ put_schedule(const pg_uuid_t *function_id, const InnTriggerDefinition *trigger)
 int
 inn_schedules_lock_due(TimestampTz now, int max, InnSchedule *schedules)
 {
-	int nrows = (int) INN_RUN(&lock_due, inn_arg_time(now), inn_arg(Int32GetDatum(max)));
+	return read_rows(INN_RUN(&lock_due, inn_arg_time(now), inn_arg(Int32GetDatum(max))), schedules);
+}
 
-	for (int i = 0; i < nrows; i++)
+static int
+read_rows(uint64 nrows, InnSchedule *schedules)
+{
+	for (uint64 i = 0; i < nrows; i++)
 		schedules[i] = (InnSchedule){
 			.function_id = inn_row_uuid(i, 1),
 			.cron = inn_row_text(i, 2),
 			.jitter_usec = inn_row_bigint(i, 3),
 			.next_at = inn_row_time(i, 4, INN_NEVER),
 		};
-	return nrows;
+	return (int) nrows;
 }
 
 void
@@ -135,17 +142,11 @@ int
 inn_schedules_read(const InnSchedule *after, int max, InnSchedule *schedules)
 {
 	const pg_uuid_t none = {0};
-	int nrows = (int) INN_RUN(&read_after, inn_arg_uuid(after ? &after->function_id : &none),
-							  inn_arg_cstring(after ? after->cron : ""),
-							  inn_arg(Int32GetDatum(max)));
 
-	for (int i = 0; i < nrows; i++)
-		schedules[i] = (InnSchedule){
-			.function_id = inn_row_uuid(i, 1),
-			.cron = inn_row_text(i, 2),
-			.next_at = inn_row_time(i, 3, INN_NEVER),
-		};
-	return nrows;
+	return read_rows(INN_RUN(&read_after, inn_arg_uuid(after ? &after->function_id : &none),
+							 inn_arg_cstring(after ? after->cron : ""),
+							 inn_arg(Int32GetDatum(max))),
+					 schedules);
 }
 
 bool

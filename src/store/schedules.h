@@ -36,9 +36,7 @@ extern int inn_schedules_lock_due(TimestampTz now, int max, InnSchedule *schedul
 /* Move one on; INN_NEVER if it never fires again. */
 extern void inn_schedules_move(const InnSchedule *schedule, TimestampTz next_at);
 
-/*
- * Read up to max in the order of their keys, from the first or (not NULL) after another.  Their jitter is not set.
- */
+/* Read up to max in the order of their keys, from the first or (not NULL) after another. */
 extern int inn_schedules_read(const InnSchedule *after, int max, InnSchedule *schedules);
 
 /* Have one fire sooner; false if it does already, or somebody else has locked it. */

@@ -45,18 +45,26 @@ class App:
             count -= n
 
     def wait_for(self, what, count, seconds=120):
-        """Until so many calls were made, or runs have ended, since figures were asked for last."""
+        """Until so many calls were made, or runs have ended, since figures were asked for last: how many calls were made meanwhile."""
         until = time.monotonic() + seconds
+        calls = 0
         while count > 0:
             if time.monotonic() > until:
                 raise Failure(f"{count} {what} are missing")
             time.sleep(0.005)
-            count -= self.figures()[what]
+            figures = self.figures()
+            count -= figures[what]
+            calls += figures["calls"]
+        return calls
 
     def throughput(self, kind, seconds, ends=1, ahead=AHEAD):
-        """Runs per second from event to end, with enough of them under way that nobody waits for events."""
+        """
+        Runs per second from event to end, with enough of them under way that nobody waits for events.  Each counts by its calls, as they
+        are made: runs that begin together end together, some two seconds apart if they have five steps, so that counting ends would find
+        one such wave or two in the same time.
+        """
         self.figures()
-        sent = ended = 0
+        sent = ended = calls = 0
         begin = None
         while begin is None or now - begin < seconds:
             while sent - ended < ahead:
@@ -64,12 +72,14 @@ class App:
                 sent += BATCH
             time.sleep(0.02)
             now = time.monotonic()
-            ended += self.figures()["ended"] / ends
+            figures = self.figures()
+            ended += figures["ended"] / ends
+            calls += figures["calls"]
             if begin is None and ended >= ahead // 2:
-                begin, before = now, ended
-        rate = (ended - before) / (now - begin)
-        self.wait_for("ended", ends * (sent - ended))
-        return rate
+                begin, before = now, calls
+        rate = (calls - before) / (now - begin)
+        calls += self.wait_for("ended", ends * (sent - ended))
+        return rate / (calls / sent)
 
     def latency(self, seconds, rate=RATE):
         """From events, so many a second, to the first call of their function: p50 and p99 in milliseconds."""

@@ -360,11 +360,10 @@ sub _read
 	return $json->decode(PostgreSQL::Test::Utils::slurp_file($path));
 }
 
-# Play what was recorded, all at the same time, and compare: a test for each feature.  todo: names and why
-# they are not expected to be equal yet.
+# Play what was recorded, all at the same time, and compare: a test for each feature.
 sub play
 {
-	my ($self, $file, $app, %todo) = @_;
+	my ($self, $file, $app) = @_;
 	my $expected = "$folder/expected/$file";
 	my $forms = _read($expected);
 	my %functions;
@@ -378,7 +377,6 @@ sub play
 	for my $name (sort keys %$forms)
 	{
 		my $diff = $self->normalise('diff', $expected, $ours, $name);
-		local $TODO = $todo{$name};
 		ok($diff eq '', "$self->{mode}, $app: $name") or diag($diff);
 	}
 	$self->{features} = {};
@@ -389,7 +387,7 @@ sub play
 # what the calls were: step/attempt and the app's answer.
 sub play_brief
 {
-	my ($self, $file, $app, $prefix, %todo) = @_;
+	my ($self, $file, $app, $prefix) = @_;
 	my $expected = _read("$folder/expected/$file");
 	my $scripts = _read("$folder/expected/scripts.json");
 	my (%scripts, %functions);
@@ -407,7 +405,6 @@ sub play_brief
 	my $ours = _read($self->forms('brief', $file));
 	for my $name (sort keys %$expected)
 	{
-		local $TODO = $todo{$name};
 		is(join("\n", @{ $ours->{$name} // [] }), join("\n", @{ $expected->{$name} }), "$self->{mode}, $app: $name");
 	}
 	$self->{features} = {};
